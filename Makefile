@@ -1,0 +1,58 @@
+# kernel_and_user_map: `make help` lists the targets. V=1 shows what cargo runs.
+
+PROGRAM := target/release/kernel_and_user_map
+CARGO_FLAGS := $(if $(V),--verbose)
+# Options for `make run`, as in: make run ARGS="--period 0.5 -o json"
+ARGS ?=
+
+.PHONY: all
+all: packages ## Install missing build packages, then build the program (the default)
+	cargo build --release --locked $(CARGO_FLAGS)
+
+.PHONY: packages
+packages:
+	@scripts/install-packages
+
+.PHONY: run
+run: all ## Build the program and run it as root, with the options in ARGS
+	.cargo/as-root $(PROGRAM) $(ARGS)
+
+.PHONY: test
+test: all ## Run the unit tests and the tests on the running kernel (as root)
+	@scripts/install-packages test
+	cargo test --release --locked $(CARGO_FLAGS)
+
+.PHONY: test-kernels
+test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU
+	@scripts/install-packages test
+	tests/kernels/run
+
+.PHONY: bench
+bench: all ## Compare with other tools (as root, some minutes), and write docs/benchmarks.md
+	@scripts/install-packages test
+	@scripts/install-bench-peers
+	cargo bench --locked $(CARGO_FLAGS) --bench pipeline
+	cargo bench --locked $(CARGO_FLAGS) --bench compare
+
+.PHONY: bench-short
+bench-short: all ## Print what an event costs; fail if counts that are no times have grown
+	@scripts/install-packages test
+	cargo bench --locked $(CARGO_FLAGS) --bench compare -- --short
+
+.PHONY: fmt
+fmt: ## Format the Rust code
+	cargo fmt
+
+.PHONY: lint
+lint: packages ## Check formatting and lints; warnings are errors (build.rs does so for the BPF C)
+	cargo fmt --check
+	cargo clippy --release --locked --all-targets -- --deny warnings
+	$(CC) -Wall -Wextra -Werror -fsyntax-only tests/actor.c
+
+.PHONY: clean
+clean: ## Remove everything that was built
+	cargo clean
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16

@@ -1,0 +1,392 @@
+//! The figures as docs/benchmarks.md, and the most telling ones as docs/benchmarks.svg.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::machine::{cpus, meminfo_kib};
+use crate::watcher::{Contender, Memory};
+use crate::{Growth, Idle, List, Lost, ROUNDS, Samples, median};
+
+const US: &str = "kernel_and_user_map";
+const PEER: &str = "execsnoop + exitsnoop";
+
+/// What is measured of every contender. Less is better in all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    KernelNs,
+    UserUs,
+    SlowdownPercent,
+    PeakMib,
+    MapMib,
+    FirstEventMs,
+    LostPercent,
+}
+
+impl Metric {
+    const ALL: [Self; 7] = [
+        Self::KernelNs,
+        Self::UserUs,
+        Self::SlowdownPercent,
+        Self::PeakMib,
+        Self::MapMib,
+        Self::FirstEventMs,
+        Self::LostPercent,
+    ];
+
+    /// What it is, its unit, and digits after the point.
+    fn describe(self) -> (&'static str, &'static str, usize) {
+        match self {
+            Self::KernelNs => ("kernel time in BPF programs per process", "ns", 0),
+            Self::UserUs => ("CPU time of the watcher per process", "µs", 1),
+            Self::SlowdownPercent => ("slowdown of the storm", "%", 1),
+            Self::PeakMib => ("peak memory of the watcher", "MiB", 1),
+            Self::MapMib => ("kernel memory of its maps", "MiB", 1),
+            Self::FirstEventMs => ("start to first event on a terminal", "ms", 0),
+            Self::LostPercent => ("events lost in a parallel storm", "%", 2),
+        }
+    }
+
+    /// The most that we may take, and the most as a part of what the peer takes.
+    fn target(self) -> (Option<f64>, Option<f64>) {
+        match self {
+            Self::KernelNs => (Some(1500.0), Some(1.0 / 25.0)),
+            Self::UserUs => (Some(8.0), Some(1.0 / 3.0)),
+            Self::SlowdownPercent => (Some(3.0), Some(1.0)),
+            Self::PeakMib => (Some(5.0), None),
+            Self::MapMib => (None, None),
+            Self::FirstEventMs => (Some(100.0), None),
+            Self::LostPercent => (Some(0.0), None),
+        }
+    }
+}
+
+struct Target {
+    what: String,
+    measured: String,
+    target: String,
+    met: bool,
+}
+
+pub struct Report {
+    machine: String,
+    contenders: Vec<(&'static str, String)>,
+    missing: Vec<String>,
+    table: String,
+    spread: String,
+    targets: Vec<Target>,
+    more: String,
+    chart: String,
+}
+
+impl Report {
+    pub fn new() -> Result<Self> {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
+        let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+        let model = model.map_or("unknown", |line| line.trim_start_matches([' ', '\t', ':']));
+        let virtual_machine =
+            if cpuinfo.contains(" hypervisor") { ", a virtual machine" } else { "" };
+        let gib = meminfo_kib("MemTotal:")? as f64 / f64::from(1 << 20);
+        let system = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let system = system.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+        let machine = format!(
+            "{} CPUs ({model}){virtual_machine}, {gib:.0} GiB; Linux {}; {}; {}",
+            cpus(),
+            fs::read_to_string("/proc/sys/kernel/osrelease")?.trim(),
+            system.unwrap_or("unknown").trim_matches('"'),
+            first_line("rustc", &["--version"]),
+        );
+        Ok(Self {
+            machine,
+            contenders: Vec::new(),
+            missing: Vec::new(),
+            table: String::new(),
+            spread: String::new(),
+            targets: Vec::new(),
+            more: String::new(),
+            chart: String::new(),
+        })
+    }
+
+    pub fn left_out(&mut self, name: &str, why: &str) {
+        self.missing.push(format!("{name}: {why}"));
+    }
+
+    pub fn contender(&mut self, contender: &Contender) {
+        let mut text = String::new();
+        for words in &contender.commands {
+            let name = words[0].rsplit('/').next().unwrap_or_default();
+            let version = match name {
+                US => concat!("version ", env!("CARGO_PKG_VERSION")).into(),
+                "bpftrace" => first_line("bpftrace", &["--version"]),
+                _ => package_version(name),
+            };
+            let quote = |word: &String| {
+                if word.contains(' ') { format!("'{word}'") } else { word.clone() }
+            };
+            let options: Vec<_> = words[1..].iter().map(quote).collect();
+            let command = [vec![name.to_owned()], options].concat().join(" ");
+            let _ = writeln!(text, "- `{command}` ({version})");
+        }
+        self.contenders.push((contender.name, text));
+    }
+
+    pub fn samples(&mut self, samples: &Samples) {
+        let figure = |name, metric| samples.get(&(name, metric)).map(|figures| median(figures));
+        let peers: Vec<_> =
+            self.contenders.iter().map(|(name, _)| *name).filter(|name| *name != US).collect();
+        let _ = write!(self.table, "| | {US} |");
+        for peer in &peers {
+            let _ = write!(self.table, " {peer} | ratio |");
+        }
+        let _ = write!(self.table, "\n|---|---:|{}\n", "---:|---:|".repeat(peers.len()));
+
+        for metric in Metric::ALL {
+            let (what, unit, digits) = metric.describe();
+            let Some(ours) = figure(US, metric) else { continue };
+            let _ = write!(self.table, "| {what} | {ours:.digits$} {unit} |");
+            for peer in &peers {
+                let theirs = figure(peer, metric).unwrap_or(f64::NAN);
+                let ratio = theirs / ours;
+                // Of differences and of nothing, a ratio says nothing.
+                let ratio = match metric {
+                    Metric::SlowdownPercent | Metric::LostPercent => "–".into(),
+                    _ => format!("{ratio:.1}"),
+                };
+                let _ = write!(self.table, " {theirs:.digits$} {unit} | {ratio} |");
+            }
+            self.table.push('\n');
+            let all = &samples[&(US, metric)];
+            let least = all.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let _ =
+                writeln!(self.spread, "| {what} | {least:.digits$} to {most:.digits$} {unit} |");
+
+            let (absolute, part) = metric.target();
+            if let Some(most) = absolute {
+                self.target(
+                    what,
+                    format!("{ours:.digits$} {unit}"),
+                    format!("≤ {most} {unit}"),
+                    ours <= most,
+                );
+            }
+            if let Some((part, theirs)) = part.zip(figure(PEER, metric)) {
+                let of =
+                    if part < 1.0 { format!("1/{:.0} of ", 1.0 / part) } else { String::new() };
+                let target = format!("≤ {of}{PEER}");
+                let measured = format!("{ours:.digits$} against {theirs:.digits$} {unit}");
+                self.target(what, measured, target, ours <= theirs * part);
+            }
+        }
+        let charted = [Metric::KernelNs, Metric::UserUs, Metric::PeakMib, Metric::FirstEventMs];
+        let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
+        self.chart = chart(
+            &names,
+            &charted.map(|metric| {
+                let figures =
+                    names.iter().map(|name| figure(name, metric).unwrap_or(0.0)).collect();
+                (metric, figures)
+            }),
+        );
+    }
+
+    fn target(&mut self, what: &str, measured: String, target: String, met: bool) {
+        self.targets.push(Target { what: what.into(), measured, target, met });
+    }
+
+    pub fn pipeline(&mut self, events_per_second: f64) {
+        const LEAST: f64 = 500_000.0;
+        self.target(
+            "decode, join and print: JSON into /dev/null, one core",
+            format!("{events_per_second:.0} events/s"),
+            format!("≥ {LEAST} events/s"),
+            events_per_second >= LEAST,
+        );
+    }
+
+    pub fn growth(&mut self, rows: &[Growth]) {
+        self.more += "## Cost and processes alive\n\nThe others were started while it watched, so it knows of each. (Above 10,000: one round.)\n\n\
+            | other processes alive | kernel, per process | watcher, per process |\n|---:|---:|---:|\n";
+        for row in rows {
+            let _ = writeln!(
+                self.more,
+                "| {} | {:.0} ns | {:.1} µs |",
+                row.alive, row.kernel_ns, row.user_us
+            );
+        }
+        self.more.push('\n');
+        if let [none, .., _] = rows
+            && let Some(many) = rows.iter().rfind(|row| row.alive <= 10_000 && row.alive > 0)
+        {
+            let grown = (
+                (many.kernel_ns / none.kernel_ns - 1.0) * 100.0,
+                (many.user_us / none.user_us - 1.0) * 100.0,
+            );
+            self.target(
+                &format!("growth from 0 to {} processes alive", many.alive),
+                format!("{:+.0} % kernel, {:+.0} % watcher", grown.0, grown.1),
+                "≤ 10 %".into(),
+                grown.0 <= 10.0 && grown.1 <= 10.0,
+            );
+        }
+    }
+
+    pub fn idle(&mut self, idle: Idle) {
+        self.target(
+            "idle: CPU",
+            format!("{:.3} %", idle.cpu_percent),
+            "< 0.02 %".into(),
+            idle.cpu_percent < 0.02,
+        );
+        self.target(
+            "idle: BPF programs run",
+            idle.bpf_runs.to_string(),
+            "0 times".into(),
+            idle.bpf_runs == 0,
+        );
+        let mib = |kib: u64| kib as f64 / 1024.0;
+        let Memory { peak_kib, file_kib, anonymous_kib } = idle.memory;
+        let _ = write!(
+            self.more,
+            "## What it takes to be there\n\n\
+             - **CPU, idle**: {:.3} %. A loop that only sleeps, and wakes up as often, takes {:.3} %: it is\n  \
+             the price of a wake-up on this machine. Fewer would leave more records at once in a burst.\n\
+             - **Memory, idle**: {:.1} MiB are pages of files (the program and its libraries), {:.1} MiB\n  \
+             its own; loading the BPF programs, for which libbpf reads the kernel's type information,\n  \
+             took it to {:.1} MiB before anything was recorded.\n\n",
+            idle.cpu_percent,
+            idle.sleeper_percent,
+            mib(file_kib),
+            mib(anonymous_kib),
+            mib(peak_kib),
+        );
+    }
+
+    pub fn losses(&mut self, rows: &[Lost]) {
+        self.more += "## Storms and losses\n\n| `--period` | at a time | processes a second | events lost |\n|---:|---:|---:|---:|\n";
+        for row in rows {
+            let _ = writeln!(
+                self.more,
+                "| {} s | {} | {:.0} | {:.2} % |",
+                row.period, row.jobs, row.rate, row.percent
+            );
+        }
+        self.more.push('\n');
+    }
+
+    pub fn lists(&mut self, rows: &[List]) {
+        self.more += "## A list of the processes alive\n\nCPU time to print it once, with 1,000 processes alive.\n\n| | CPU time | ratio |\n|---|---:|---:|\n";
+        for row in rows {
+            let ratio = row.cpu_ms / rows[0].cpu_ms;
+            let _ = writeln!(self.more, "| `{}` | {:.2} ms | {ratio:.1} |", row.name, row.cpu_ms);
+        }
+        self.more.push('\n');
+    }
+
+    pub fn write(&self, took: Duration) -> Result<()> {
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        fs::create_dir_all(&docs)?;
+        fs::write(docs.join("benchmarks.svg"), &self.chart)?;
+        fs::write(docs.join("benchmarks.md"), self.markdown(took))?;
+        Ok(())
+    }
+
+    fn markdown(&self, took: Duration) -> String {
+        let mut text = format!(
+            "# Benchmarks\n\n\
+             Written by `make bench`, which needs root, took {} minutes here, and does all of this again\n\
+             ([how](../benches/compare/main.rs)).\n\n\
+             {}.\n\n\
+             A storm is a program of nine bytes of code, started again and again. Each figure is the\n\
+             median of {ROUNDS} rounds; in a round everything is measured in turn. All output goes into\n\
+             files, but for the time to the first event. A ratio above 1 is in our favour.\n\n\
+             ![Bars: kernel time, CPU time, memory, time to the first event](benchmarks.svg)\n\n\
+             ## Side by side\n\n{}\n\
+             Memory of perf buffers is in neither of the two memory figures.\n\n",
+            took.as_secs().div_ceil(60),
+            self.machine,
+            self.table,
+        );
+        let _ = write!(text, "## Targets\n\n| | measured | target | |\n|---|---:|---:|---|\n");
+        for Target { what, measured, target, met } in &self.targets {
+            let met = if *met { "met" } else { "**not met**" };
+            let _ = writeln!(text, "| {what} | {measured} | {target} | {met} |");
+        }
+        let _ = write!(
+            text,
+            "\n{}## Spread of our figures\n\n| | least to most |\n|---|---:|\n{}",
+            self.more, self.spread
+        );
+        text += "\n## What was compared\n\n";
+        for (_, contender) in &self.contenders {
+            text += contender;
+        }
+        for missing in &self.missing {
+            let _ = writeln!(text, "- Left out: {missing}");
+        }
+        text
+    }
+}
+
+/// A panel of horizontal bars for each metric: one bar a contender, the longest fills it.
+fn chart(names: &[&str], panels: &[(Metric, Vec<f64>)]) -> String {
+    const BAR: usize = 18;
+    const LABEL: usize = 190;
+    const LONGEST: f64 = 380.0;
+    const COLOURS: [&str; 4] = ["#1a7f37", "#8c959f", "#afb8c1", "#d0d7de"];
+
+    let panel = 34 + names.len() * (BAR + 4) + 12;
+    let height = panels.len() * panel + 10;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 680 {height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"680\" height=\"{height}\" fill=\"#ffffff\"/>\n"
+    );
+    for (i, (metric, figures)) in panels.iter().enumerate() {
+        let (what, unit, digits) = metric.describe();
+        let top = i * panel;
+        let most = figures.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let _ = writeln!(
+            svg,
+            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{what} (less is better)</text>",
+            top + 24
+        );
+        for (j, (name, figure)) in names.iter().zip(figures).enumerate() {
+            let y = top + 34 + j * (BAR + 4);
+            // Too short a bar would look like none.
+            let width = (figure / most * LONGEST).max(1.0);
+            let colour = COLOURS[j.min(COLOURS.len() - 1)];
+            let _ = writeln!(
+                svg,
+                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\
+                 <rect x=\"{LABEL}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
+                 <text x=\"{:.1}\" y=\"{}\">{figure:.digits$} {unit}</text>",
+                LABEL - 8,
+                y + 13,
+                LABEL as f64 + width + 6.0,
+                y + 13,
+            );
+        }
+    }
+    svg + "</svg>\n"
+}
+
+/// The first line that a command prints, or `unknown`.
+fn first_line(command: &str, args: &[&str]) -> String {
+    let output = Command::new(command).args(args).output();
+    let text =
+        output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into());
+    text.lines().next().unwrap_or("version unknown").to_owned()
+}
+
+/// The package that a program is from, with its version.
+fn package_version(program: &str) -> String {
+    let script = "path=$(command -v \"$0\") && package=$(dpkg-query -S \"$path\" 2>/dev/null) && \
+        dpkg-query -W \"${package%%:*}\" || rpm -qf \"$path\" || pacman -Qo \"$path\"";
+    first_line("sh", &["-c", script, program]).replace('\t', " ")
+}

@@ -1,0 +1,314 @@
+//! The programs that are compared, and what one of them costs while it runs.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::machine::{Killed, count_bpf_time, play, program, scratch_file, spawn};
+
+/// Nothing takes this long to start unless it does not work here.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One way to see every exec and every exit: one program, or two that share the work.
+#[derive(Clone)]
+pub struct Contender {
+    pub name: &'static str,
+    pub commands: Vec<Vec<String>>,
+}
+
+const BPFTRACE: &str = "tracepoint:sched:sched_process_exec \
+    { printf(\"exec %d %s\\n\", pid, str(args->filename)); } \
+    tracepoint:sched:sched_process_exit { printf(\"exit %d %s\\n\", pid, comm); }";
+
+pub fn us(options: &[&str]) -> Contender {
+    let command = [program()].iter().chain(options).map(|&word| word.to_owned()).collect();
+    Contender { name: "kernel_and_user_map", commands: vec![command] }
+}
+
+/// What people use instead. The names of the programs are Debian's; elsewhere bcc's have
+/// no suffix.
+pub fn peers() -> Vec<Contender> {
+    let one = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    vec![
+        Contender {
+            name: "execsnoop + exitsnoop",
+            commands: vec![one(&["execsnoop"]), one(&["exitsnoop"])],
+        },
+        Contender { name: "bpftrace", commands: vec![one(&["bpftrace", "-e", BPFTRACE])] },
+        Contender {
+            name: "execsnoop + exitsnoop (bcc)",
+            commands: vec![one(&["execsnoop-bpfcc"]), one(&["exitsnoop-bpfcc"])],
+        },
+    ]
+}
+
+struct Part {
+    child: Killed,
+    stdout: File,
+    stderr: File,
+}
+
+/// A contender that runs.
+pub struct Watcher {
+    parts: Vec<Part>,
+}
+
+impl Watcher {
+    /// Starts it, with its output in files, and waits until each part sees processes.
+    pub fn start(contender: &Contender) -> Result<Self> {
+        let mut parts = Vec::new();
+        for words in &contender.commands {
+            let (stdout, stderr) = (scratch_file()?, scratch_file()?);
+            let mut command = Command::new(&words[0]);
+            command.args(&words[1..]).stdin(Stdio::null());
+            command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
+            let child = spawn(&mut command).with_context(|| format!("{} is not here", words[0]))?;
+            parts.push(Part { child: Killed(child), stdout, stderr });
+        }
+        let mut watcher = Self { parts };
+        // A BPF program is seen to run only while its time is taken.
+        count_bpf_time(true)?;
+        let seen = watcher.wait_until_it_sees(contender);
+        count_bpf_time(false)?;
+        seen.map(|()| watcher)
+    }
+
+    fn wait_until_it_sees(&mut self, contender: &Contender) -> Result<()> {
+        let begun = Instant::now();
+        for (part, words) in self.parts.iter_mut().zip(&contender.commands) {
+            while part.programs()?.values().all(|program| program.runs == 0) {
+                let late = begun.elapsed() > PATIENCE;
+                if late || part.child.0.try_wait()?.is_some() {
+                    let said = read_all(&part.stdout)? + &read_all(&part.stderr)?;
+                    let last = said.lines().rfind(|line| !line.trim().is_empty());
+                    bail!("{} does not run here: {}", words[0], last.unwrap_or("no reason").trim());
+                }
+                // Not `tiny`: what is counted later is a storm's alone.
+                Killed(spawn(&mut play(&["exit", "0"])?)?).0.wait()?;
+                sleep(Duration::from_millis(20));
+            }
+        }
+        sleep(Duration::from_millis(300)); // until the other programs are attached too
+        Ok(())
+    }
+
+    /// Nanoseconds that its BPF programs have run, while that was counted.
+    pub fn kernel_ns(&self) -> Result<u64> {
+        self.sum(|part| Ok(part.programs()?.values().map(|program| program.ns).sum()))
+    }
+
+    /// How often its BPF programs have run, while that was counted.
+    pub fn kernel_runs(&self) -> Result<u64> {
+        self.sum(|part| Ok(part.programs()?.values().map(|program| program.runs).sum()))
+    }
+
+    /// User and system time so far, in nanoseconds.
+    pub fn cpu_ns(&self) -> Result<u64> {
+        self.sum(|part| cpu_ns(part.child.0.id()))
+    }
+
+    /// The most memory it had at once, in KiB.
+    pub fn peak_kib(&self) -> Result<u64> {
+        self.sum(|part| {
+            let status = fs::read_to_string(format!("/proc/{}/status", part.child.0.id()))?;
+            field(&status, "VmHWM:").context("/proc/PID/status has VmHWM")
+        })
+    }
+
+    /// What it has now.
+    pub fn memory(&self) -> Result<Memory> {
+        let pid = self.pids().next().context("it runs")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let kib = |name| field(&status, name).with_context(|| format!("/proc/PID/status: {name}"));
+        Ok(Memory {
+            peak_kib: kib("VmHWM:")?,
+            file_kib: kib("RssFile:")?,
+            anonymous_kib: kib("RssAnon:")?,
+        })
+    }
+
+    /// Kernel memory of its maps, in bytes.
+    pub fn map_bytes(&self) -> Result<u64> {
+        self.sum(|part| {
+            let maps = part
+                .fdinfo()?
+                .into_iter()
+                .filter_map(|text| Some((field(&text, "map_id:")?, field(&text, "memlock:")?)));
+            Ok(maps.collect::<BTreeMap<_, _>>().values().sum())
+        })
+    }
+
+    /// Its process ids.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.parts.iter().map(|part| part.child.0.id())
+    }
+
+    fn sum(&self, of: impl Fn(&Part) -> Result<u64>) -> Result<u64> {
+        self.parts.iter().map(of).sum()
+    }
+
+    /// Waits until what happened is read and printed: a period and more.
+    pub fn settle(&self) {
+        sleep(Duration::from_millis(1300));
+    }
+
+    /// Ends it as Ctrl-C does; all that it printed.
+    pub fn stop(mut self) -> Result<String> {
+        let mut printed = String::new();
+        for part in &mut self.parts {
+            kill(Pid::from_raw(part.child.0.id().cast_signed()), Signal::SIGINT)?;
+        }
+        for part in &mut self.parts {
+            let begun = Instant::now();
+            while part.child.0.try_wait()?.is_none() {
+                ensure!(begun.elapsed() < PATIENCE, "it does not end");
+                sleep(Duration::from_millis(5));
+            }
+            printed += &read_all(&part.stdout)?;
+        }
+        Ok(printed)
+    }
+}
+
+/// Memory of a process, in KiB.
+pub struct Memory {
+    pub peak_kib: u64,
+    /// Pages of files: the program and its libraries, shared with whoever else uses them.
+    pub file_kib: u64,
+    pub anonymous_kib: u64,
+}
+
+struct Program {
+    ns: u64,
+    runs: u64,
+}
+
+impl Part {
+    /// Its BPF programs by id.
+    fn programs(&self) -> Result<BTreeMap<u64, Program>> {
+        let programs = self.fdinfo()?.into_iter().filter_map(|text| {
+            // The descriptor of a link has the id too, but no times.
+            let program =
+                Program { ns: field(&text, "run_time_ns:")?, runs: field(&text, "run_cnt:")? };
+            Some((field(&text, "prog_id:")?, program))
+        });
+        Ok(programs.collect())
+    }
+
+    /// What the kernel says of each descriptor that it holds.
+    fn fdinfo(&self) -> Result<Vec<String>> {
+        let Ok(dir) = fs::read_dir(format!("/proc/{}/fdinfo", self.child.0.id())) else {
+            return Ok(Vec::new()); // it has ended
+        };
+        Ok(dir.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok()).collect())
+    }
+}
+
+/// CPU time of all threads that a process has, in nanoseconds.
+pub fn cpu_ns(pid: u32) -> Result<u64> {
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        sum += schedstat(&task?.path())?;
+    }
+    Ok(sum)
+}
+
+/// CPU time of the calling thread, in nanoseconds, as the others are measured.
+pub fn cpu_ns_of_thread() -> Result<u64> {
+    schedstat(Path::new("/proc/thread-self"))
+}
+
+fn schedstat(task: &Path) -> Result<u64> {
+    let text = fs::read_to_string(task.join("schedstat"))?;
+    Ok(text.split(' ').next().context("/proc/PID/schedstat")?.parse()?)
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn read_all(file: &File) -> Result<String> {
+    // A clone would share the position with the program that writes: read at offsets.
+    let mut bytes = vec![0; usize::try_from(file.metadata()?.len())?];
+    file.read_exact_at(&mut bytes, 0)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// How many lines tell of a process of a storm. Those run a file without a name: the
+/// kernel calls them by the number of a descriptor, and `tiny exit 0` is their argv.
+pub fn lines_of_storm(printed: &str) -> u64 {
+    let is_number = |word: Option<&str>| word.is_some_and(|word| word.parse::<u32>().is_ok());
+    let of_storm = |line: &&str| {
+        let mut words = line.split_whitespace();
+        line.contains("tiny exit 0")
+            || line.contains("/proc/self/fd/")
+            || is_number(words.next())
+            || (line.starts_with("exit ") && is_number(words.next_back()))
+    };
+    printed.lines().filter(of_storm).count() as u64
+}
+
+/// Time from the start of the programs until each has shown a process on a terminal,
+/// while one starts every millisecond.
+pub fn time_to_first_event(contender: &Contender) -> Result<Duration> {
+    let _others = Killed(spawn(play(&["storm-for", "30", "1", "1000"])?.stdout(Stdio::null()))?);
+    sleep(Duration::from_millis(50));
+    let begun = Instant::now();
+    let mut parts = Vec::new();
+    for words in &contender.commands {
+        let (screen, terminal) = pseudo_terminal()?;
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).env("TERM", "dumb").stdin(Stdio::null()).stderr(Stdio::null());
+        let child = Killed(spawn(command.stdout(terminal))?);
+        parts.push((child, screen, String::new()));
+    }
+    while parts.iter().any(|(_, _, shown)| lines_of_storm(shown) == 0) {
+        ensure!(begun.elapsed() < PATIENCE, "no event is ever shown");
+        for (_, screen, shown) in &mut parts {
+            let mut bytes = [0; 4096];
+            let count = nix::unistd::read(&*screen, &mut bytes).unwrap_or(0);
+            shown.push_str(&String::from_utf8_lossy(&bytes[..count]));
+        }
+        sleep(Duration::from_micros(500));
+    }
+    Ok(begun.elapsed())
+}
+
+/// Both ends; reading from the first does not wait.
+fn pseudo_terminal() -> Result<(OwnedFd, OwnedFd)> {
+    let (mut screen, mut terminal) = (-1, -1);
+    let size = libc::winsize { ws_row: 25, ws_col: 200, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the two numbers and the size live as long as the call; no name and no modes.
+    let failed = unsafe {
+        libc::openpty(
+            &raw mut screen,
+            &raw mut terminal,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            &raw const size,
+        )
+    };
+    ensure!(failed == 0, "no terminal: {}", io::Error::last_os_error());
+    // SAFETY: openpty has just opened both, and nobody else knows of them.
+    let (screen, terminal) =
+        unsafe { (OwnedFd::from_raw_fd(screen), OwnedFd::from_raw_fd(terminal)) };
+    // SAFETY: changes flags of a descriptor that we own.
+    unsafe {
+        use std::os::fd::AsRawFd as _;
+        libc::fcntl(screen.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK);
+        libc::fcntl(screen.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
+        libc::fcntl(terminal.as_raw_fd(), libc::F_SETFD, libc::FD_CLOEXEC);
+    }
+    Ok((screen, terminal))
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The kernel half: two tracepoints write what they see into a hash map.
+ *
+ * A record is inserted once and never touched again here; user space reads and
+ * deletes it. So neither side ever waits for the other.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include "kernel_and_user_map.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/*
+ * The mailbox. Preallocated (a hash map's default): inserting takes an element
+ * from a free list and can't fail for want of memory in the middle of an exec.
+ * User space sets max_entries before the program is loaded.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct process_key);
+	__type(value, struct process_info);
+} process_map SEC(".maps");
+
+/*
+ * Two hooks stand on each tracepoint, since the kernel silently skips a BPF
+ * program in some situations, and not both kinds in the same ones: a tp/ program
+ * while a map system call runs on its CPU, a tp_btf/ program while the same
+ * program runs on its CPU. Whichever runs first inserts; the other sees it.
+ */
+enum hook {
+	HOOK_TP,
+	HOOK_TP_BTF,
+	HOOKS,
+};
+
+/* Set before loading: without tracefs there are no tp/ hooks. */
+const volatile __u32 tp_btf_is_alone = 0;
+
+/* Set before loading: only the events of wanted_pids are recorded. */
+const volatile __u32 only_wanted_pids = 0;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u8);
+} wanted_pids SEC(".maps");
+
+/*
+ * Where a record is built: at this size it would fill the BPF stack. A hook has
+ * one for each event of its own, since a program may be preempted by another on
+ * the same CPU (but never by itself).
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2 * HOOKS);
+	__type(key, __u32);
+	__type(value, struct process_info);
+} record_buffers SEC(".maps");
+
+/*
+ * What a hook tells its twin, which runs next and on the same CPU: the event it
+ * was called for, and whether there was room. Should another event come between,
+ * the worst is that a record is inserted again, which user space notices.
+ */
+struct note {
+	struct process_key key;
+	enum { INSERTED, PENDING, DROPPED } outcome; /* PENDING: no room, but the twin may find some */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct note);
+} notes SEC(".maps");
+
+struct counters counters;
+
+/*
+ * Start times of processes whose exit was inserted or dropped, by pid. Before Linux 6.16
+ * two threads may both take themselves for the last (see has_group_dead): an exit that
+ * was the one is not the other as well.
+ */
+__u64 settled_exits[256];
+
+/* The kernel lets tp_btf/ programs follow its pointers; tp/ programs must ask for copies. */
+#define READ(hook, from, field) \
+	((hook) == HOOK_TP_BTF ? (from)->field : BPF_CORE_READ(from, field))
+
+/*
+ * Linux 6.16 gave sched_process_exit the argument group_dead. Before, the count
+ * of live threads tells; two threads that end together may both see 0, and then
+ * both have the same key.
+ */
+static __always_inline bool has_group_dead(void)
+{
+	return bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead);
+}
+
+static __always_inline bool same_key(const struct process_key *a, const struct process_key *b)
+{
+	return a->start_time == b->start_time && a->pid == b->pid &&
+	       a->exec_id == b->exec_id && a->event == b->event;
+}
+
+static __always_inline struct note *twins_note(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&notes, &zero);
+}
+
+/*
+ * A buffer with the key and the fields that both events have, or NULL if the event
+ * is not wanted, or the twin has inserted it already.
+ */
+static __always_inline struct process_info *begin(struct task_struct *leader,
+						  struct process_key *key, enum event event,
+						  enum hook hook)
+{
+	__u32 slot = hook * 2 + event;
+	struct process_info *info;
+	struct task_struct *parent;
+	const struct note *note;
+	__u64 ids;
+
+	key->start_time = READ(hook, leader, start_boottime);
+	/* The same number; what is cheaper to get. */
+	key->pid = hook == HOOK_TP_BTF ? (__u32)leader->tgid : bpf_get_current_pid_tgid() >> 32;
+	key->exec_id = READ(hook, leader, self_exec_id);
+	key->event = event;
+
+	if (only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid))
+		return NULL;
+	note = twins_note();
+	if (note && same_key(&note->key, key) && note->outcome != PENDING)
+		return NULL;
+
+	info = bpf_map_lookup_elem(&record_buffers, &slot);
+	if (!info)
+		return NULL; /* for the verifier: an array always has its slots */
+
+	ids = bpf_get_current_uid_gid();
+	info->uid = ids;
+	info->gid = ids >> 32;
+	info->cgroup_id = bpf_get_current_cgroup_id();
+	parent = READ(hook, leader, real_parent);
+	info->ppid = READ(hook, parent, tgid);
+	/* The main thread's name: the thread that runs this may have another. */
+	bpf_core_read(&info->comm, sizeof(info->comm), &leader->comm);
+	return info;
+}
+
+static __always_inline int insert(const struct process_key *key, struct process_info *info)
+{
+	__u32 event = key->event & 1; /* for the verifier */
+	struct note *note = twins_note();
+	__u64 *settled;
+	bool second;
+	int err; /* not long: before Linux 6.4 the upper half is not the sign's */
+
+	if (!note)
+		return 0; /* for the verifier: an array always has its slots */
+	second = same_key(&note->key, key); /* else begin() would have found nothing pending */
+
+	/* As late as can be: user space prints nothing newer than the start of its walk. */
+	info->time = bpf_ktime_get_boot_ns();
+	err = bpf_map_update_elem(&process_map, key, info, BPF_NOEXIST);
+	note->key = *key;
+	note->outcome = INSERTED;
+	if (!err)
+		__sync_fetch_and_add(&counters.inserted, 1);
+	if (second)
+		__sync_fetch_and_add(&counters.pending[event], -1);
+
+	settled = &settled_exits[key->pid & 255];
+	if (err && err != -EEXIST) {
+		if (!second && !tp_btf_is_alone) {
+			note->outcome = PENDING;
+			__sync_fetch_and_add(&counters.pending[event], 1);
+			return 0;
+		}
+		note->outcome = DROPPED;
+		if (event == EVENT_EXEC || has_group_dead() || *settled != key->start_time)
+			__sync_fetch_and_add(&counters.dropped[event], 1);
+	}
+	if (event == EVENT_EXIT && !has_group_dead())
+		*settled = key->start_time;
+	return 0;
+}
+
+/* An exec has succeeded: the current task already runs the new program. */
+static __always_inline int record_exec(struct task_struct *task, const void *filename,
+				       enum hook hook)
+{
+	struct process_key key = {};
+	struct signal_struct *signal;
+	struct process_info *info;
+	struct mm_struct *mm;
+	__u64 arg_start, size;
+	long len;
+
+	info = begin(task, &key, EVENT_EXEC, hook);
+	if (!info)
+		return 0;
+	mm = READ(hook, task, mm);
+	if (!mm)
+		return 0; /* for the verifier: a program that runs has its memory */
+
+	/* What ran in the process until now may have had more memory than the new program. */
+	signal = READ(hook, task, signal);
+	info->usage.max_rss = READ(hook, signal, maxrss);
+
+	/* A failed read leaves size 0, which user space shows as unknown. */
+	len = bpf_probe_read_kernel_str(info->filename, sizeof(info->filename), filename);
+	info->filename_size = len > 0 ? len : 0;
+
+	/* The kernel has just written argv, one string after the other, on the new stack. */
+	arg_start = READ(hook, mm, arg_start);
+	size = READ(hook, mm, arg_end) - arg_start;
+	info->args_size = size;
+	if (size > ARGS_SIZE)
+		size = ARGS_SIZE;
+	len = bpf_probe_read_user(info->args, size, (void *)arg_start);
+	info->args_read = len ? 0 : size;
+
+	return insert(&key, info);
+}
+
+static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread,
+				       enum hook hook)
+{
+	usage->cpu_ns += READ(hook, thread, se.sum_exec_runtime);
+	usage->major_faults += READ(hook, thread, maj_flt);
+	if (bpf_core_field_exists(thread->ioac)) {
+		usage->read_bytes += READ(hook, thread, ioac.read_bytes);
+		usage->write_bytes += READ(hook, thread, ioac.write_bytes);
+	}
+}
+
+/* Threads that are gone have left their sums in `signal`; this thread and the main one not yet. */
+static __always_inline void sum_up(struct process_usage *usage, struct task_struct *task,
+				   struct task_struct *leader, struct signal_struct *signal,
+				   enum hook hook)
+{
+	usage->cpu_ns = READ(hook, signal, sum_sched_runtime);
+	usage->max_rss = READ(hook, signal, maxrss);
+	usage->major_faults = READ(hook, signal, maj_flt);
+	usage->read_bytes = NOT_COUNTED;
+	usage->write_bytes = NOT_COUNTED;
+	if (bpf_core_field_exists(task->ioac)) {
+		usage->read_bytes = READ(hook, signal, ioac.read_bytes);
+		usage->write_bytes = READ(hook, signal, ioac.write_bytes);
+	}
+	add_thread(usage, task, hook);
+	if (leader != task)
+		add_thread(usage, leader, hook);
+}
+
+/* A thread has ended. Its process has when `group_dead`: it was the last one. */
+static __always_inline int record_exit(struct task_struct *task, bool group_dead,
+				       enum hook hook)
+{
+	struct process_key key = {};
+	struct signal_struct *signal;
+	struct process_info *info;
+	struct task_struct *leader;
+
+	if (!group_dead)
+		return 0;
+
+	leader = READ(hook, task, group_leader);
+	/*
+	 * Of two threads that see 0 live (see has_group_dead), the one that is not the main
+	 * thread may be here before the main thread has stored its code, which Linux 5.10
+	 * takes for the status. A thread that still has its memory has yet to come here.
+	 */
+	if (!has_group_dead() && leader != task && READ(hook, leader, mm)) {
+		signal = READ(hook, task, signal);
+		if (!(READ(hook, signal, flags) & SIGNAL_GROUP_EXIT))
+			return 0;
+	}
+
+	info = begin(leader, &key, EVENT_EXIT, hook);
+	if (!info)
+		return 0;
+	signal = READ(hook, task, signal);
+
+	/* The same choice as wait_task_zombie() makes in the kernel. */
+	if (READ(hook, signal, flags) & SIGNAL_GROUP_EXIT)
+		info->wait_status = READ(hook, signal, group_exit_code);
+	else
+		info->wait_status = READ(hook, leader, exit_code);
+	sum_up(&info->usage, task, leader, signal, hook);
+
+	return insert(&key, info);
+}
+
+/*
+ * The tp_btf/ hooks get the arguments of the tracepoint in the kernel's source. Being the
+ * faster ones they are attached first; but where another program has the tracepoint open
+ * through perf, the tp/ hooks run first all the same.
+ */
+
+SEC("tp_btf/sched_process_exec")
+int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
+{
+	struct linux_binprm *bprm = (void *)args[2];
+
+	return record_exec((void *)args[0], bprm->filename, HOOK_TP_BTF);
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit_tp_btf(__u64 *args /* task, group_dead */)
+{
+	struct task_struct *task = (void *)args[0];
+	bool group_dead = has_group_dead() ? args[1] : task->signal->live.counter == 0;
+
+	return record_exit(task, group_dead, HOOK_TP_BTF);
+}
+
+/* The tp/ hooks get the tracepoint's event as tracefs describes it. */
+
+SEC("tp/sched/sched_process_exec")
+int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
+{
+	/* The low half of a __data_loc is the string's offset in the event. */
+	const void *filename = (void *)ctx + (ctx->__data_loc_filename & 0xffff);
+
+	return record_exec((void *)bpf_get_current_task(), filename, HOOK_TP);
+}
+
+SEC("tp/sched/sched_process_exit")
+int exit_tp(struct trace_event_raw_sched_process_exit *ctx)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	bool group_dead = has_group_dead() ? ctx->group_dead :
+					     BPF_CORE_READ(task, signal, live.counter) == 0;
+
+	return record_exit(task, group_dead, HOOK_TP);
+}

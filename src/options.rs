@@ -1,0 +1,232 @@
+//! The command line. The doc comments here are its help text.
+
+use std::time::Duration;
+
+use clap::{ColorChoice, Parser, ValueEnum};
+use jiff::SignedDuration;
+use nix::unistd::User;
+use regex::bytes::Regex;
+
+use crate::cgroups;
+
+const FILTERS: &str = "Filters (an event must pass all of them)";
+
+/// Watch every program that starts and how each one ends, through an eBPF map.
+///
+/// Prints one line for each exec and one for each process that exits, in the order of the
+/// kernel's clock. Loading BPF programs takes root, or CAP_BPF and CAP_PERFMON.
+#[derive(Debug, Clone, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Options {
+    /// Longest time between two reads of the map, 0.01 to 3600
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = period,
+          allow_negative_numbers = true)]
+    pub period: Duration,
+
+    /// Stop by itself after this time
+    #[arg(long, value_name = "SECONDS", value_parser = duration,
+          allow_negative_numbers = true)]
+    pub duration: Option<Duration>,
+
+    /// What to print: for people, or for programs
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value = "table")]
+    pub output: Format,
+
+    /// What to watch
+    #[arg(long, value_name = "VIEW", value_enum, default_value = "events")]
+    pub view: View,
+
+    /// With --view processes: also those that were running before the start
+    #[arg(long)]
+    pub all: bool,
+
+    /// At the end, print the commands that ran, grouped by name
+    #[arg(long)]
+    pub summary: bool,
+
+    /// Only processes of this user (name or number, as it was at the exec)
+    #[arg(short, long, value_name = "USER", value_parser = user, help_heading = FILTERS)]
+    pub user: Option<u32>,
+
+    /// Only this process; may be given several times
+    #[arg(short, long, value_name = "PID", help_heading = FILTERS)]
+    pub pid: Vec<u32>,
+
+    /// Only children of this process
+    #[arg(long, value_name = "PID", help_heading = FILTERS)]
+    pub ppid: Option<u32>,
+
+    /// Only processes whose name or command line matches
+    #[arg(short, long, value_name = "REGEX", help_heading = FILTERS)]
+    pub name: Option<Regex>,
+
+    /// Only processes of this cgroup and those below it
+    #[arg(short, long, value_name = "PATH", value_parser = cgroups::resolve, help_heading = FILTERS)]
+    pub cgroup: Option<String>,
+
+    /// Only processes of the container whose id begins so
+    #[arg(long, value_name = "ID", value_parser = container, help_heading = FILTERS)]
+    pub container: Option<String>,
+
+    /// Only exits other than with code 0
+    #[arg(short = 'x', long, help_heading = FILTERS)]
+    pub failed: bool,
+
+    /// Only exits of processes that lived at least so long, such as 250ms or 2s
+    #[arg(long, value_name = "DURATION", value_parser = min_duration, help_heading = FILTERS)]
+    pub min_duration: Option<Duration>,
+
+    /// Only events of this kind
+    #[arg(long, value_name = "EVENT", value_enum, help_heading = FILTERS)]
+    pub event: Option<EventName>,
+
+    /// Show what matches in any argument as ***; may be given several times
+    #[arg(long, value_name = "REGEX")]
+    pub redact: Vec<Regex>,
+
+    /// Times in the table: of day here, of day in UTC, since the start, or none
+    #[arg(short, long, value_name = "TIME", value_enum, default_value = "local")]
+    pub time: TimeStyle,
+
+    /// Colours in the table; auto means on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    pub color: ColorChoice,
+
+    /// Capacity of process_map, in records of about 600 bytes
+    #[arg(long, value_name = "N", default_value = "16384",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_entries: u32,
+
+    /// End with status 3 if any event was dropped or possibly missed
+    #[arg(long)]
+    pub fail_on_loss: bool,
+
+    /// Print libbpf's own messages on stderr
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
+/// The exit status that `--fail-on-loss` asks for.
+pub const LOSS_STATUS: u8 = 3;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people
+    Table,
+    /// JSON Lines, one object a line, for programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// Each exec and each exit as it happens
+    Events,
+    /// The processes alive, once a period
+    Processes,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EventName {
+    Exec,
+    Exit,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TimeStyle {
+    #[default]
+    Local,
+    Utc,
+    Relative,
+    None,
+}
+
+fn period(text: &str) -> Result<Duration, String> {
+    let period = seconds(text)?;
+    if (Duration::from_millis(10)..=Duration::from_secs(3600)).contains(&period) {
+        Ok(period)
+    } else {
+        Err("must be from 0.01 to 3600 seconds".into())
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        Duration::ZERO => Err("must be more than 0 seconds".into()),
+        duration => Ok(duration),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn user(text: &str) -> Result<u32, String> {
+    if let Ok(uid) = text.parse() {
+        return Ok(uid);
+    }
+    match User::from_name(text) {
+        Ok(Some(user)) => Ok(user.uid.as_raw()),
+        Ok(None) => Err("there is no such user".into()),
+        Err(error) => Err(format!("the user can't be looked up: {error}")),
+    }
+}
+
+fn container(text: &str) -> Result<String, String> {
+    let id = text.to_ascii_lowercase();
+    if !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(id)
+    } else {
+        Err("a container's id has up to 64 hexadecimal digits".into())
+    }
+}
+
+fn min_duration(text: &str) -> Result<Duration, String> {
+    let duration: SignedDuration =
+        text.parse().map_err(|_| "not a duration such as 250ms or 2s".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "a duration can't be negative".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_period_is_a_number_of_seconds_in_its_range() {
+        assert_eq!(period("1"), Ok(Duration::from_secs(1)));
+        assert_eq!(period("0.01"), Ok(Duration::from_millis(10)));
+        assert_eq!(period("3600"), Ok(Duration::from_secs(3600)));
+        for bad in ["0.009", "3601", "-1", "nan", "inf", "1s", ""] {
+            assert!(period(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn filters_are_checked() {
+        assert_eq!(user("root"), Ok(0));
+        assert_eq!(user("1000"), Ok(1000));
+        assert!(user("no-such-user-here").is_err());
+        assert_eq!(min_duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(min_duration("2s"), Ok(Duration::from_secs(2)));
+        for bad in ["2", "-2s", "soon", ""] {
+            assert!(min_duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(container("0123ABC"), Ok("0123abc".into()));
+        assert!(container("xyz").is_err());
+    }
+
+    #[test]
+    fn a_duration_is_more_than_nothing() {
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["0", "-1", "nan", "1e300"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

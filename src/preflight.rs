@@ -1,0 +1,209 @@
+//! What is missing when the kernel refuses, in words that say what to do.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+
+use anyhow::anyhow;
+use libbpf_rs::{ErrorKind, PrintLevel, set_print};
+
+use crate::options::Options;
+
+/// The oldest kernel that has all that is used: BTF, `bpf_ktime_get_boot_ns`, `tp_btf`.
+const OLDEST: (u32, u32) = (5, 10);
+
+/// Where the kernel's types are; libbpf needs them to adapt the program (CO-RE).
+const BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// libbpf's warnings, kept for the case that loading fails: what it tried and then did
+/// without is of interest with `--verbose` only.
+static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Sends libbpf's messages to stderr (`verbose`), or keeps its warnings for [`explain`].
+pub fn libbpf_messages(verbose: bool) {
+    fn print(_: PrintLevel, message: String) {
+        eprint!("{message}");
+    }
+    fn keep(_: PrintLevel, message: String) {
+        if let Ok(mut warnings) = WARNINGS.lock() {
+            warnings.push(message);
+        }
+    }
+    set_print(Some(if verbose { (PrintLevel::Debug, print) } else { (PrintLevel::Warn, keep) }));
+}
+
+/// Whether the `tp/` programs can be attached: perf needs the tracepoint's number, which
+/// stands in tracefs. Without it (a container, a minimal system) their twins do the work.
+pub fn tracefs_is_readable() -> bool {
+    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
+        .iter()
+        .any(|root| fs::read(format!("{root}/events/sched/sched_process_exec/id")).is_ok())
+}
+
+/// The running kernel's version: major and minor.
+pub fn kernel_version() -> Option<(u32, u32)> {
+    parse_version(&fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+}
+
+fn parse_version(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split(|c: char| !c.is_ascii_digit());
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Says why the kernel refused, and what to do about it.
+pub fn explain(options: &Options, error: &libbpf_rs::Error) -> anyhow::Error {
+    let warnings = WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default();
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    match diagnose(options, error.kind(), &warnings, &Machine::look(&status)) {
+        Some(advice) => anyhow!("{advice} ({error})"),
+        None => {
+            let last = warnings.iter().rev().find(|line| !line.trim().is_empty());
+            let detail = last.map_or(String::new(), |line| format!("; {}", line.trim()));
+            anyhow!("the kernel refused the BPF program: {error}{detail} (-v shows all messages)")
+        }
+    }
+}
+
+/// What bears on whether a BPF program loads.
+#[derive(Debug)]
+struct Machine {
+    version: Option<(u32, u32)>,
+    has_btf: bool,
+    capable: bool,
+    seccomp: bool,
+    lockdown: bool,
+}
+
+impl Machine {
+    fn look(status: &str) -> Self {
+        let lockdown = fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+        Self {
+            version: kernel_version(),
+            has_btf: Path::new(BTF).exists(),
+            capable: is_capable(status),
+            seccomp: field(status, "Seccomp:").is_some_and(|mode| mode != "0"),
+            lockdown: lockdown.contains("[confidentiality]"),
+        }
+    }
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// Whether `/proc/self/status` shows CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN (capability.h).
+fn is_capable(status: &str) -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    const PERFMON_AND_BPF: u64 = 1 << 38 | 1 << 39;
+    let effective = field(status, "CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    effective.is_none_or(|caps| caps & SYS_ADMIN != 0 || caps & PERFMON_AND_BPF == PERFMON_AND_BPF)
+}
+
+fn diagnose(
+    options: &Options,
+    error: ErrorKind,
+    warnings: &[String],
+    machine: &Machine,
+) -> Option<String> {
+    if let Some((major, minor)) = machine.version.filter(|&version| version < OLDEST) {
+        return Some(format!(
+            "this kernel is Linux {major}.{minor}; the program needs {}.{} or later",
+            OLDEST.0, OLDEST.1
+        ));
+    }
+    if !machine.capable {
+        return Some(
+            "loading BPF programs needs root, or CAP_BPF and CAP_PERFMON: start it with sudo"
+                .into(),
+        );
+    }
+    if !machine.has_btf {
+        return Some(format!(
+            "this kernel does not describe its types ({BTF} is missing): it must be built with \
+             CONFIG_DEBUG_INFO_BTF=y, and sysfs mounted on /sys"
+        ));
+    }
+    let map_refused = warnings
+        .iter()
+        .any(|line| line.contains("failed to create") && line.contains("process_map"));
+    let entries = options.max_entries;
+    match error {
+        ErrorKind::TooBig | ErrorKind::OutOfMemory | ErrorKind::InvalidInput if map_refused => {
+            Some(format!(
+                "the kernel has no room for a process_map of {entries} records: use a smaller \
+                 --max-entries"
+            ))
+        }
+        // Before Linux 5.11 maps count against the limit of locked memory.
+        ErrorKind::PermissionDenied if map_refused && machine.version < Some((5, 11)) => {
+            Some(format!(
+                "a process_map of {entries} records exceeds the limit of locked memory: raise it \
+                 (ulimit -l unlimited) or use a smaller --max-entries"
+            ))
+        }
+        ErrorKind::PermissionDenied if machine.lockdown => Some(
+            "kernel lockdown is in confidentiality mode, which forbids BPF programs to read \
+             kernel memory: boot with lockdown=integrity or none"
+                .into(),
+        ),
+        ErrorKind::PermissionDenied if machine.seccomp => Some(
+            "the bpf system call is forbidden here, probably by the seccomp filter of a container: \
+             allow bpf and perf_event_open, or start it on the host"
+                .into(),
+        ),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    const FINE: Machine = Machine {
+        version: Some((6, 12)),
+        has_btf: true,
+        capable: true,
+        seccomp: false,
+        lockdown: false,
+    };
+
+    fn advice(error: ErrorKind, warning: &str, machine: &Machine) -> String {
+        let options = Options::parse_from(["kernel_and_user_map"]);
+        diagnose(&options, error, &[warning.to_owned()], machine).unwrap_or_default()
+    }
+
+    #[test]
+    fn each_thing_missing_is_named() {
+        let denied = ErrorKind::PermissionDenied;
+        let map = "libbpf: map 'process_map': failed to create: -E2BIG";
+        let old = Machine { version: Some((4, 19)), ..FINE };
+        assert!(advice(denied, "", &old).contains("needs 5.10 or later"));
+        let user = Machine { capable: false, ..FINE };
+        assert!(advice(denied, "", &user).contains("CAP_BPF and CAP_PERFMON"));
+        let without_btf = Machine { has_btf: false, ..FINE };
+        assert!(advice(ErrorKind::NotFound, "", &without_btf).contains(BTF));
+        assert!(advice(ErrorKind::TooBig, map, &FINE).contains("--max-entries"));
+        let memlock = Machine { version: Some((5, 10)), ..FINE };
+        assert!(advice(denied, map, &memlock).contains("ulimit -l"));
+        assert!(advice(denied, "", &Machine { lockdown: true, ..FINE }).contains("lockdown"));
+        assert!(advice(denied, "", &Machine { seccomp: true, ..FINE }).contains("seccomp"));
+        assert_eq!(advice(denied, "", &FINE), "");
+    }
+
+    #[test]
+    fn capabilities_are_read_as_the_kernel_prints_them() {
+        assert!(is_capable("CapEff:\t000001ffffffffff\n"));
+        assert!(is_capable("CapEff:\t000000c000000000\n"));
+        assert!(!is_capable("CapEff:\t0000008000000000\n"));
+        assert!(!is_capable("CapEff:\t0000000000000000\n"));
+    }
+
+    #[test]
+    fn versions_of_distributions_are_understood() {
+        assert_eq!(parse_version("6.12.48+deb13-cloud-amd64\n"), Some((6, 12)));
+        assert_eq!(parse_version("7.3-rc1"), Some((7, 3)));
+        assert_eq!(parse_version("linux"), None);
+    }
+}

@@ -1,0 +1,70 @@
+//! Gives up what loading BPF programs takes and reading a map does not.
+
+use std::fmt;
+
+use anyhow::{Context as _, Result};
+use caps::{CapSet, Capability, CapsHashSet};
+use nix::sys::prctl;
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+
+use crate::preflight::kernel_version;
+use crate::priority::allow_urgent;
+
+/// The user and group who may do nothing, `nobody`: the kernel's overflow uid.
+const NOBODY: u32 = 65534;
+
+/// What is left after [`drop_all`].
+#[derive(Debug)]
+pub struct Kept {
+    uid: Uid,
+    capabilities: CapsHashSet,
+    urgent: bool,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "privileges given up: now uid {}, with ", self.uid)?;
+        if self.capabilities.is_empty() {
+            f.write_str("no capabilities")?;
+        } else {
+            let names: Vec<_> = self.capabilities.iter().map(ToString::to_string).collect();
+            write!(f, "{} only (Linux before 5.19 asks for it to read a map)", names.join(", "))?;
+        }
+        let may = if self.urgent { "may" } else { "may not" };
+        write!(f, ", and {may} read the map in real time")
+    }
+}
+
+/// Gives up root's user id and all capabilities but those that reading the map still takes,
+/// and keeps the right to read it in real time.
+/// To be called while there is one thread: capabilities belong to each.
+///
+/// # Errors
+///
+/// When the kernel refuses to take a capability away.
+pub fn drop_all() -> Result<Kept> {
+    let urgent = allow_urgent();
+    let mut capabilities = CapsHashSet::new();
+    if !map_is_free_to_read() && caps::has_cap(None, CapSet::Permitted, Capability::CAP_BPF)? {
+        capabilities.insert(Capability::CAP_BPF);
+    }
+    if geteuid().is_root() {
+        prctl::set_keepcaps(true).context("PR_SET_KEEPCAPS")?;
+        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
+        // Without CAP_SETUID, in some containers, root stays root: without capabilities.
+        let _ = setgroups(&[])
+            .and_then(|()| setresgid(gid, gid, gid))
+            .and_then(|()| setresuid(uid, uid, uid));
+    }
+    prctl::set_no_new_privs().context("PR_SET_NO_NEW_PRIVS")?;
+    caps::clear(None, CapSet::Inheritable).context("inheritable capabilities")?;
+    caps::set(None, CapSet::Effective, &capabilities).context("effective capabilities")?;
+    caps::set(None, CapSet::Permitted, &capabilities).context("permitted capabilities")?;
+    Ok(Kept { uid: geteuid(), capabilities, urgent })
+}
+
+/// Since Linux 5.19 only creating maps and loading programs takes CAP_BPF; before, all of
+/// bpf(2) does, where kernel.unprivileged_bpf_disabled is set.
+fn map_is_free_to_read() -> bool {
+    kernel_version().is_some_and(|version| version >= (5, 19))
+}

@@ -1,0 +1,146 @@
+//! What `/proc` knows of processes that the records do not tell of.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::rc::Rc;
+
+use procfs::process::{Process, Stat, all_processes};
+
+use crate::cgroups;
+use crate::record::ProcessId;
+
+/// The inode of the initial pid namespace (PROC_PID_INIT_INO in the kernel).
+const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// A clock tick of `/proc/PID/stat`, in nanoseconds: USER_HZ is 100 on every architecture
+/// that Linux with BPF runs on.
+const TICK_NS: u64 = 10_000_000;
+
+/// A process as `/proc` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Running {
+    /// Its start time is exact to a clock tick only.
+    pub process: ProcessId,
+    pub ppid: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// Id in the cgroup v2 hierarchy; 0 where it is not known.
+    pub cgroup_id: u64,
+    pub comm: Rc<[u8]>,
+    /// argv, each argument with its NUL; empty for a kernel thread.
+    pub argv: Vec<u8>,
+}
+
+/// Whether `/proc` shows the pids that the records have. In a container it does not, nor to
+/// others than root if it is mounted with `hidepid`.
+pub fn is_usable() -> bool {
+    let namespace = fs::read_link("/proc/self/ns/pid");
+    namespace.is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
+        && Process::new(1).is_ok_and(|init| init.stat().is_ok())
+}
+
+/// The processes that run now. One that ends while this looks may be missing.
+pub fn running() -> Vec<Running> {
+    let cgroups = cgroups::mount_point();
+    let processes = all_processes().into_iter().flatten().flatten();
+    processes.filter_map(|process| look(&process, cgroups.as_deref())).collect()
+}
+
+fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
+    let stat = process.stat().ok().filter(is_alive)?;
+    let status = process.status().ok()?;
+    Some(Running {
+        process: ProcessId {
+            pid: stat.pid.cast_unsigned(),
+            start_time: stat.starttime.checked_mul(TICK_NS)?,
+        },
+        ppid: stat.ppid.cast_unsigned(),
+        uid: status.ruid,
+        gid: status.rgid,
+        cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
+        comm: stat.comm.into_bytes().into(),
+        argv: cmdline(stat.pid.cast_unsigned()),
+    })
+}
+
+/// The id of a cgroup is the inode of its folder.
+fn cgroup_id(process: &Process, root: &Path) -> Option<u64> {
+    let v2 = process.cgroups().ok()?.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
+    fs::metadata(root.join(v2.pathname.trim_start_matches('/'))).ok().map(|folder| folder.ino())
+}
+
+/// A zombie has ended already, though it keeps its pid; but a main thread that left before
+/// the others shows as one, too.
+fn is_alive(stat: &Stat) -> bool {
+    !matches!(stat.state, 'Z' | 'X') || stat.num_threads > 1
+}
+
+/// The argv of a process as it is in memory, each argument with its NUL.
+fn cmdline(pid: u32) -> Vec<u8> {
+    fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}
+
+fn stat_of(process: ProcessId) -> Option<Stat> {
+    let stat = Process::new(process.pid.cast_signed()).and_then(|process| process.stat()).ok()?;
+    let same = is_same_start(process.start_time, stat.starttime * TICK_NS);
+    (same && is_alive(&stat)).then_some(stat)
+}
+
+/// Whether the process is gone: its pid is free, or another process has it.
+pub fn is_gone(process: ProcessId) -> bool {
+    stat_of(process).is_none()
+}
+
+/// The whole argv of a process that still runs.
+pub fn argv_of(process: ProcessId) -> Option<Vec<u8>> {
+    let argv = cmdline(process.pid);
+    // Asked after reading: what was read belongs to the process that still has the pid.
+    stat_of(process).map(|_| argv)
+}
+
+/// The time on a CPU of a process that still runs, in nanoseconds, exact to a clock tick.
+pub fn cpu_of(process: ProcessId) -> Option<u64> {
+    stat_of(process).map(|stat| (stat.utime + stat.stime) * TICK_NS)
+}
+
+/// Whether two start times are the same, of which one may be exact to a clock tick only.
+pub fn is_same_start(a: u64, b: u64) -> bool {
+    a / TICK_NS == b / TICK_NS
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, id};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_gone_when_it_ended_or_another_has_its_pid() {
+        let us = running().into_iter().find(|running| running.process.pid == id());
+        let us = us.expect("we run").process;
+        assert!(!is_gone(us));
+        assert!(is_gone(ProcessId { start_time: us.start_time + TICK_NS, ..us }));
+
+        let mut child = Command::new("true").spawn().expect("true starts");
+        let child_id = ProcessId { pid: child.id(), start_time: us.start_time };
+        child.wait().expect("it ends");
+        assert!(is_gone(child_id));
+    }
+
+    #[test]
+    fn a_process_that_runs_is_described() {
+        let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep starts");
+        // Until it has called exec.
+        while !cmdline(child.id()).starts_with(b"sleep") {}
+        let running = running();
+        let seen = running.iter().find(|running| running.process.pid == child.id());
+        let seen = seen.expect("it runs");
+        assert_eq!((seen.ppid, seen.argv.as_slice()), (id(), &b"sleep\x001000\0"[..]));
+        assert_eq!(argv_of(seen.process), Some(seen.argv.clone()));
+        assert!(cpu_of(seen.process).is_some_and(|ns| ns < 1_000_000_000));
+        child.kill().expect("it runs");
+        child.wait().expect("it ends");
+        assert_eq!(argv_of(seen.process), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! The closing account of a run.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::loss::Loss;
+use crate::output::Reported;
+
+/// What a run has seen, and what it has not.
+#[derive(Debug)]
+pub struct Summary {
+    pub run_time: Duration,
+    /// Events that have left the program.
+    pub reported: Reported,
+    /// Events that the filter or the view has hidden.
+    pub hidden: u64,
+    /// Events that it had captured but could not write.
+    pub unwritten: u64,
+    pub loss: Loss,
+    /// The most records seen in the map at once.
+    pub fullest: u64,
+    pub capacity: u64,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { reported, unwritten, fullest, capacity, .. } = self;
+        let Reported { execs, exits, lost_exits } = reported;
+        let seconds = self.run_time.as_secs_f64();
+        writeln!(f, "kernel_and_user_map: {seconds:.1} s: reported {execs} execs, {exits} exits")?;
+        writeln!(f, "  {}", self.loss)?;
+        if self.hidden > 0 {
+            writeln!(f, "  not shown: {} events", self.hidden)?;
+        }
+        if *unwritten > 0 {
+            writeln!(f, "  captured but not written: {unwritten} events")?;
+        }
+        if *lost_exits > 0 {
+            writeln!(f, "  processes that ended unseen: {lost_exits}")?;
+        }
+        writeln!(f, "  the map was at its fullest with {fullest} of {capacity} records")
+    }
+}

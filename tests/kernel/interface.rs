@@ -1,0 +1,159 @@
+//! Options, signals, pipes and errors: what a user does to the program.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use crate::support::{
+    PATIENCE, Tracefs, Watcher, program, run_to_end, share_machine, watcher_command,
+};
+
+#[test]
+fn signals_end_it_soon_whatever_the_period() {
+    let _machine = share_machine();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        let watcher = Watcher::start(&["--period", "3600"]);
+        let (pid, _) = run_to_end(&mut Command::new("true"));
+        watcher.signal(signal);
+        let run = watcher.wait();
+        assert_eq!(run.status.code(), Some(0), "{signal}");
+        assert_eq!(run.of(pid).len(), 2, "{signal}");
+        assert!(run.stderr.contains("reported"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_duration_ends_it_without_a_signal() {
+    let _machine = share_machine();
+    let watcher = Watcher::start(&["--duration", "0.3"]);
+    assert_eq!(watcher.wait().status.code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let _machine = share_machine();
+    let mut command = watcher_command(Tracefs::Mounted, &["--period", "0.05"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let header = lines.next().expect("a header").expect("text");
+    assert!(header.starts_with("TIME          EVENT     PID    PPID USER"), "{header}");
+    drop(lines);
+    let begun = Instant::now();
+    let status = loop {
+        run_to_end(&mut Command::new("true")); // something to print
+        if let Some(status) = child.try_wait().expect("the child is ours") {
+            break status;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it does not notice");
+        thread::sleep(Duration::from_millis(20));
+    };
+    assert_eq!(status.code(), Some(0));
+    let mut stderr = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+    assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+}
+
+#[test]
+fn a_second_ctrl_c_ends_it_when_nobody_reads() {
+    let _machine = share_machine();
+    let mut command = watcher_command(Tracefs::Mounted, &["-o", "json", "--period", "0.01"]);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    // Until the pipe is full and the program hangs in write(2).
+    let begun = Instant::now();
+    let wchan = format!("/proc/{pid}/stat");
+    let mut asleep_in_write = 0;
+    while asleep_in_write < 3 {
+        for _ in 0..200 {
+            run_to_end(&mut Command::new("true"));
+        }
+        let syscall = std::fs::read_to_string(wchan.replace("stat", "syscall")).unwrap_or_default();
+        let number = syscall.split(' ').next().and_then(|number| number.parse().ok());
+        let in_write = number == Some(nix::libc::SYS_write);
+        asleep_in_write = if in_write { asleep_in_write + 1 } else { 0 };
+        assert!(begun.elapsed() < PATIENCE, "the pipe never fills: {syscall}");
+    }
+    nix::sys::signal::kill(pid, Signal::SIGINT).expect("it runs");
+    thread::sleep(Duration::from_millis(500));
+    assert!(child.try_wait().expect("ours").is_none(), "the first Ctrl-C waits for the pipe");
+    nix::sys::signal::kill(pid, Signal::SIGINT).expect("it runs");
+    let begun = Instant::now();
+    while child.try_wait().expect("ours").is_none() {
+        assert!(begun.elapsed() < PATIENCE, "the second Ctrl-C does not end it");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn the_table_has_no_colours_in_a_pipe_and_escapes_what_could_forge_a_line() {
+    let _machine = share_machine();
+    let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &[]));
+    run_to_end(Command::new("true").arg("one\n12:00:00.000  exit\x1b[2J"));
+    let run = watcher.finish();
+    assert!(!run.stdout.contains('\x1b'), "{}", run.stdout);
+    assert!(run.stdout.contains(r"true $'one\n12:00:00.000  exit\x1B[2J'"), "{}", run.stdout);
+}
+
+/// What the program says of bad input, and its status.
+fn refusal(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(program()).args(args).output().expect("the program starts");
+    assert!(output.stdout.is_empty(), "data only on stdout");
+    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn bad_options_are_usage_errors() {
+    for (args, word) in [
+        (&["--period", "0"][..], "0.01"),
+        (&["--period", "soon"], "number"),
+        (&["--max-entries", "0"], "--max-entries"),
+        (&["--duration", "-1"], "--duration"),
+        (&["-o", "xml"], "json"),
+        (&["--frobnicate"], "--frobnicate"),
+    ] {
+        let (status, stderr) = refusal(args);
+        assert_eq!(status, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn a_map_too_large_for_the_kernel_is_refused_with_advice() {
+    let (status, stderr) = refusal(&["--max-entries", "4294967295"]);
+    assert_eq!(status, Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("use a smaller --max-entries"), "{stderr}");
+}
+
+#[test]
+fn without_privileges_it_names_them() {
+    use std::os::unix::process::CommandExt as _;
+    // A copy that everyone may execute, wherever the build is.
+    let dir = tempfile::tempdir().expect("a folder");
+    let copy = dir.path().join("kernel_and_user_map");
+    // By another process: a fork of another test would hold what this one has open for writing.
+    run_to_end(Command::new("cp").arg(program()).arg(&copy));
+    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .expect("permissions");
+    let output = Command::new(copy).uid(65534).gid(65534).output().expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    assert!(stderr.contains("CAP_BPF and CAP_PERFMON"), "{stderr}");
+}
+
+#[test]
+fn a_closed_stdout_is_an_error() {
+    let output = Command::new("sh")
+        .args(["-c", "exec \"$0\" >&-"])
+        .arg(program())
+        .output()
+        .expect("the shell starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdout is closed"));
+}

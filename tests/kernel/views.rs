@@ -1,0 +1,252 @@
+//! What is shown: filters, views, the summary, and how.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Run, Tracefs, Waiting, Watcher, actor, play, program, run_to_end, share_machine, short,
+    watcher_command,
+};
+
+/// The pids with events, out of these, and how many each has.
+fn events_of(run: &Run, pids: &[u32]) -> Vec<usize> {
+    pids.iter().map(|&pid| run.of(pid).len()).collect()
+}
+
+#[test]
+fn filters_take_both_events_of_a_process_or_none() {
+    let _machine = share_machine();
+    let own = std::process::id().to_string();
+    for (filter, expected) in [
+        (&["-u", "65534"][..], [0, 2, 0]),
+        (&["--ppid", &own], [2, 2, 2]),
+        (&["--ppid", "1", "-u", "65534"], [0, 0, 0]),
+        (&["-n", "exit 3$"], [0, 0, 2]),
+        (&["-x"], [0, 0, 1]),
+        (&["--event", "exec"], [1, 1, 1]),
+        (&["--event", "exit", "-n", "actor"], [1, 1, 1]),
+        (&["--min-duration", "1h"], [0, 0, 0]),
+        (&["--min-duration", "1us"], [1, 1, 1]),
+    ] {
+        let watcher = Watcher::start(filter);
+        let (plain, _) = run_to_end(&mut play(&["exit", "0"]));
+        let (other_user, _) = run_to_end(play(&["exit", "0"]).uid(65534));
+        let (failing, _) = run_to_end(&mut play(&["exit", "3"]));
+        let run = watcher.finish();
+        assert_eq!(events_of(&run, &[plain, other_user, failing]), expected, "{filter:?}");
+        assert_eq!(run.lost("dropped_execs") + run.lost("dropped_exits"), 0, "{filter:?}");
+    }
+}
+
+#[test]
+fn failures_are_shown_with_their_whole_command() {
+    let _machine = share_machine();
+    let watcher = Watcher::start(&["--failed"]);
+    let (pid, _) = run_to_end(&mut play(&["exit", "3"]));
+    let run = watcher.finish();
+    let exit = run.exit_of(pid);
+    assert_eq!((short(exit), &exit["args"][2]), ("exit 3".into(), &json!("3")));
+}
+
+#[test]
+fn a_pid_is_filtered_in_the_kernel() {
+    let _machine = share_machine();
+    let mut waiting = Waiting::start(&mut play(&["burn", "1000000"]));
+    let pid = waiting.id();
+    let watcher = Watcher::start(&["-p", &pid.to_string(), "--pid", "1"]);
+    let (other, _) = run_to_end(&mut play(&["exit", "0"]));
+    waiting.end();
+    let run = watcher.finish();
+    assert_eq!(short(run.exit_of(pid)), "exit SIGKILL");
+    assert_eq!(run.of(other).len(), 0);
+    assert!(!run.stderr.contains("not shown"), "nothing else came: {}", run.stderr);
+}
+
+#[test]
+fn what_is_to_be_hidden_appears_nowhere() {
+    let _machine = share_machine();
+    for output in ["json", "table"] {
+        let options = ["-o", output, "--redact", "s[e3]cret", "--redact", "hush.*"];
+        let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &options));
+        run_to_end(&mut play(&["exit", "0", "--password=s3cret", "hush hush", "shown"]));
+        let run = watcher.finish();
+        assert!(run.stdout.contains("--password=***") && run.stdout.contains("shown"), "{output}");
+        assert!(!run.stdout.contains("s3cret") && !run.stdout.contains("hush"), "{output}");
+    }
+}
+
+#[test]
+fn the_processes_alive_are_listed_newest_last() {
+    let _machine = share_machine();
+    let before = Waiting::start(&mut play(&["burn", "1000000", "before"]));
+    let mut watcher = Watcher::start(&["--view", "processes", "--period", "0.1"]);
+    let mut all = Watcher::start(&["--view", "processes", "--all", "--period", "0.1"]);
+    let first = Waiting::start(&mut play(&["burn", "1000000", "first"]));
+    let second = Waiting::start(&mut play(&["burn", "1000000", "second"]));
+    let lists = |list: &Value, pid: u32| {
+        list["processes"].as_array().into_iter().flatten().position(|row| row["pid"] == pid)
+    };
+    for watcher in [&mut watcher, &mut all] {
+        watcher.wait_for("both processes", |list| {
+            lists(list, first.id()).is_some() && lists(list, second.id()).is_some()
+        });
+    }
+    let pids = [before.id(), first.id(), second.id()];
+    for mut child in [before, first, second] {
+        child.end();
+    }
+    for watcher in [&mut watcher, &mut all] {
+        let mut seen = 0;
+        // A list later than the one that had them, without them.
+        watcher.wait_for("their end", |list| {
+            seen += usize::from(lists(list, pids[2]).is_some());
+            seen > 0 && lists(list, pids[1]).is_none() && lists(list, pids[2]).is_none()
+        });
+    }
+    let (run, run_all) = (watcher.finish(), all.finish());
+    assert!(run.events.iter().all(|list| lists(list, pids[0]).is_none()), "not without --all");
+    let list = run_all.events.iter().find(|list| lists(list, pids[2]).is_some()).expect("listed");
+    let at = pids.map(|pid| lists(list, pid).expect("listed"));
+    assert!(at.is_sorted(), "{at:?}");
+    let row = &list["processes"][at[1]];
+    assert_eq!(row["args"], json!([actor().to_string_lossy(), "burn", "1000000", "first"]));
+    assert!(row["age_ns"].is_u64() && row["cpu_ns"].is_u64() && row.get("exit_code").is_none());
+}
+
+#[test]
+fn the_list_of_processes_is_a_block_with_a_time_in_a_pipe() {
+    let _machine = share_machine();
+    let options = ["--view", "processes", "--period", "0.1", "--duration", "0.5", "-t", "utc"];
+    let mut child = Waiting::start(&mut play(&["burn", "1000000", "block"]));
+    let mut options = options.to_vec();
+    options.push("--all");
+    let run = Watcher::spawn(watcher_command(Tracefs::Mounted, &options)).wait();
+    child.end();
+    let mut lines = run.stdout.lines();
+    assert_eq!(lines.next().map(|time| time.matches(':').count()), Some(2), "{}", run.stdout);
+    assert_eq!(
+        lines.next(),
+        Some("    PID    PPID USER            AGE      CPU  COMMAND"),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stdout.contains("burn 1000000 block"));
+    assert!(!run.stdout.contains('\x1b'));
+}
+
+#[test]
+fn the_summary_groups_commands_by_name() {
+    let _machine = share_machine();
+    let watcher = Watcher::start(&[
+        "--summary",
+        "--ppid",
+        &std::process::id().to_string(),
+        "-n",
+        "summed-up",
+    ]);
+    for code in ["0", "0", "3"] {
+        run_to_end(&mut play(&["exit", code, "summed-up"]));
+    }
+    let run = watcher.finish();
+    let command = run.events.iter().find(|event| event["event"] == "command").expect("a summary");
+    assert_eq!(
+        (&command["comm"], &command["count"], &command["failures"]),
+        (&json!("actor"), &json!(3), &json!(1))
+    );
+    assert!(command["total_duration_ns"].as_u64() >= command["longest_duration_ns"].as_u64());
+
+    let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &["--summary"]));
+    run_to_end(&mut play(&["exit", "0"]));
+    let run = watcher.finish();
+    let (_, summary) = run.stdout.split_once("\nCOMMAND ").expect("a heading");
+    assert!(summary.lines().any(|line| line.starts_with("actor ")), "{summary}");
+    assert!(summary.lines().all(|line| line.chars().count() <= 80), "{summary}");
+}
+
+/// Runs the table with these options, and gives the line with this word.
+fn line_with(options: &[&str], word: &str) -> String {
+    let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, options));
+    run_to_end(&mut play(&["exit", "3", word]));
+    let run = watcher.finish();
+    let line = run.stdout.lines().rfind(|line| line.contains(word));
+    line.unwrap_or_else(|| panic!("{word} in {}", run.stdout)).to_owned()
+}
+
+#[test]
+fn times_and_colours_are_as_asked() {
+    let _machine = share_machine();
+    assert!(line_with(&["-t", "none"], "timeless").starts_with("exit  "));
+    let relative = line_with(&["--time", "relative"], "relative");
+    let seconds: f64 = relative[..12].trim().parse().expect("seconds");
+    assert!((0.0..600.0).contains(&seconds), "{relative}");
+    assert_eq!(line_with(&["-t", "utc"], "utc")[..12].matches(':').count(), 2);
+    assert!(line_with(&["--color", "always"], "coloured").contains("\x1b[31m"));
+    assert!(!line_with(&["--color", "never"], "plain").contains('\x1b'));
+}
+
+#[test]
+fn unknown_users_bad_patterns_and_missing_cgroups_are_usage_errors() {
+    for (args, word) in [
+        (&["-u", "no-such-user"][..], "no such user"),
+        (&["-n", "("], "regex"),
+        (&["--redact", "["], "regex"),
+        (&["-c", "/no/such/cgroup"], "no such cgroup"),
+        (&["--container", "xyz"], "hexadecimal"),
+        (&["--min-duration", "5"], "250ms"),
+        (&["--event", "fork"], "exec"),
+        (&["-p", "me"], "--pid"),
+        (&["--view", "tree"], "processes"),
+        (&["-t", "later"], "relative"),
+        (&["--color", "blue"], "auto"),
+    ] {
+        let output = Command::new(program()).args(args).output().expect("the program starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(word), "{args:?}: {stderr}");
+    }
+}
+
+#[test]
+fn privileges_are_given_up_and_ctrl_c_still_works() {
+    let _machine = share_machine();
+    let watcher = Watcher::start(&["-v"]);
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", watcher.pid())).expect("it runs");
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim().to_owned()
+    };
+    assert_eq!(field("Uid:"), "65534\t65534\t65534\t65534");
+    const CAP_BPF: u64 = 1 << 39;
+    for set in ["CapEff:", "CapPrm:", "CapInh:"] {
+        let left = u64::from_str_radix(&field(set), 16).expect("a set");
+        assert_eq!(left & !CAP_BPF, 0, "{set} {left:x}");
+    }
+    assert_eq!(field("NoNewPrivs:"), "1");
+    let (pid, _) = run_to_end(&mut play(&["exit", "0"]));
+    watcher.signal(Signal::SIGTERM);
+    let run = watcher.wait();
+    assert_eq!(run.of(pid).len(), 2);
+    assert!(run.stderr.contains("privileges given up: now uid 65534"), "{}", run.stderr);
+}
+
+#[test]
+fn a_lossless_run_passes_fail_on_loss_and_a_lossy_one_does_not() {
+    let _machine = share_machine();
+    let lossy = Watcher::start(&["--fail-on-loss", "--max-entries", "1", "--period", "3600"]);
+    lossy.signal(Signal::SIGSTOP);
+    for _ in 0..3 {
+        run_to_end(&mut play(&["exit", "0"]));
+    }
+    lossy.signal(Signal::SIGCONT);
+    assert_eq!(lossy.finish().status.code(), Some(3));
+    let command = ["--duration", "0.3", "--fail-on-loss"];
+    let status = watcher_command(Tracefs::Mounted, &command)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .expect("the program starts");
+    assert_eq!(status.code(), Some(0));
+}
