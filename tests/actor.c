@@ -427,9 +427,10 @@ static int play_births(char **argv)
 	return 0;
 }
 
-/* orphan PARENT CODE: exits when it has another parent */
+/* orphan PARENT CODE: says by closing stdin that it runs; exits when it has another parent */
 static int play_orphan(char **argv)
 {
+	close(STDIN_FILENO);
 	while (getppid() == atoi(argv[0]))
 		usleep(1000);
 	return atoi(argv[1]);
@@ -454,16 +455,18 @@ static int play_daemon(char **argv)
 		if (pipe2(alive, O_CLOEXEC))
 			err(99, "pipe");
 		if (fork() == 0) {
+			/* exec closes the other one early, before it is an event. */
+			dup2(alive[1], STDIN_FILENO);
+			close(alive[1]);
 			if (!strcmp(argv[0], "before"))
 				execv("/proc/self/exe", args);
-			close(alive[1]);
 			play_orphan(args + 2);
 			if (!strcmp(argv[0], "after"))
 				execv("/proc/self/exe", args);
 			_exit(atoi(argv[1]));
 		}
 		close(alive[1]);
-		wait_for_end_of(alive[0]); /* an exec closes it */
+		wait_for_end_of(alive[0]);
 		_exit(0);
 	}
 	reap("middle", middle);

@@ -62,19 +62,26 @@ struct {
 } record_buffers SEC(".maps");
 
 /*
- * What a hook tells its twin, which runs next and on the same CPU: the event it
- * was called for, and whether there was room. Should another event come between,
- * the worst is that a record is inserted again, which user space notices.
+ * What a hook tells its twin, which runs next in the same thread: the event it was
+ * called for, and whether there was room. A hook has one for each event, as above,
+ * so nobody else writes it meanwhile. Should another event come between, the worst
+ * is that a record is inserted again, which user space notices.
  */
 struct note {
-	struct process_key key;
-	enum { INSERTED, PENDING, DROPPED } outcome; /* PENDING: no room, but the twin may find some */
-	__u32 pad;
+	__u64 start_time; /* of the process; written first and compared last: see twins_outcome() */
+	__u64 thread;
+	__u32 exec_id;
+	enum outcome {
+		NOTHING,
+		INSERTED,
+		PENDING, /* there was no room, but the twin may find some */
+		DROPPED,
+	} outcome;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2 * HOOKS);
 	__type(key, __u32);
 	__type(value, struct note);
 } notes SEC(".maps");
@@ -102,43 +109,75 @@ static __always_inline bool has_group_dead(void)
 	return bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead);
 }
 
-static __always_inline bool same_key(const struct process_key *a, const struct process_key *b)
+/* Which record buffer and which note a hook has for an event. */
+static __always_inline __u32 slot_of(enum event event, enum hook hook)
 {
-	return a->start_time == b->start_time && a->pid == b->pid &&
-	       a->exec_id == b->exec_id && a->event == b->event;
+	return event * HOOKS + hook;
 }
 
-static __always_inline struct note *twins_note(void)
+/* The current thread and, in the upper half, its process, as bpf_get_current_pid_tgid() has it. */
+static __always_inline __u64 this_thread(struct task_struct *task, enum hook hook)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&notes, &zero);
+	if (hook == HOOK_TP_BTF) /* this is cheaper */
+		return (__u64)task->tgid << 32 | (__u32)task->pid;
+	return bpf_get_current_pid_tgid();
 }
 
 /*
- * A buffer with the key and the fields that both events have, or NULL if the event
- * is not wanted, or the twin has inserted it already.
+ * What became of an event in the other hook. This hook may be preempted at any instruction
+ * by an event whose twin writes a new note; then start_time, which a writer changes first,
+ * has changed when it is compared, and all that was read before counts for nothing.
  */
-static __always_inline struct process_info *begin(struct task_struct *leader,
-						  struct process_key *key, enum event event,
+static __always_inline enum outcome twins_outcome(const struct process_key *key, __u64 thread,
 						  enum hook hook)
 {
-	__u32 slot = hook * 2 + event;
+	__u32 slot = slot_of(key->event, hook == HOOK_TP ? HOOK_TP_BTF : HOOK_TP);
+	const struct note *note = bpf_map_lookup_elem(&notes, &slot);
+	enum outcome outcome;
+
+	if (!note || note->thread != thread || note->exec_id != key->exec_id)
+		return NOTHING;
+	outcome = note->outcome;
+	barrier();
+	return note->start_time == key->start_time ? outcome : NOTHING;
+}
+
+static __always_inline void tell_twin(const struct process_key *key, __u64 thread,
+				      enum hook hook, enum outcome outcome)
+{
+	__u32 slot = slot_of(key->event, hook);
+	struct note *note = bpf_map_lookup_elem(&notes, &slot);
+
+	if (!note)
+		return; /* for the verifier: an array always has its slots */
+	note->start_time = key->start_time;
+	barrier();
+	note->thread = thread;
+	note->exec_id = key->exec_id;
+	note->outcome = outcome;
+}
+
+/*
+ * A buffer with the fields that both events have, or NULL if the event is not wanted,
+ * or the twin has inserted it already. Completes the key.
+ */
+static __always_inline struct process_info *begin(struct task_struct *leader, __u64 thread,
+						  struct process_key *key,
+						  enum outcome *twins, enum hook hook)
+{
+	__u32 slot = slot_of(key->event, hook);
 	struct process_info *info;
 	struct task_struct *parent;
-	const struct note *note;
 	__u64 ids;
 
 	key->start_time = READ(hook, leader, start_boottime);
-	/* The same number; what is cheaper to get. */
-	key->pid = hook == HOOK_TP_BTF ? (__u32)leader->tgid : bpf_get_current_pid_tgid() >> 32;
+	key->pid = thread >> 32;
 	key->exec_id = READ(hook, leader, self_exec_id);
-	key->event = event;
 
 	if (only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid))
 		return NULL;
-	note = twins_note();
-	if (note && same_key(&note->key, key) && note->outcome != PENDING)
+	*twins = twins_outcome(key, thread, hook);
+	if (*twins == INSERTED || *twins == DROPPED)
 		return NULL;
 
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
@@ -156,39 +195,33 @@ static __always_inline struct process_info *begin(struct task_struct *leader,
 	return info;
 }
 
-static __always_inline int insert(const struct process_key *key, struct process_info *info)
+static __always_inline int insert(const struct process_key *key, __u64 thread,
+				  struct process_info *info, enum outcome twins,
+				  enum hook hook)
 {
-	__u32 event = key->event & 1; /* for the verifier */
-	struct note *note = twins_note();
-	__u64 *settled;
-	bool second;
+	__u64 *settled = &settled_exits[key->pid & 255];
+	enum event event = key->event;
+	enum outcome outcome = INSERTED;
 	int err; /* not long: before Linux 6.4 the upper half is not the sign's */
-
-	if (!note)
-		return 0; /* for the verifier: an array always has its slots */
-	second = same_key(&note->key, key); /* else begin() would have found nothing pending */
 
 	/* As late as can be: user space prints nothing newer than the start of its walk. */
 	info->time = bpf_ktime_get_boot_ns();
 	err = bpf_map_update_elem(&process_map, key, info, BPF_NOEXIST);
-	note->key = *key;
-	note->outcome = INSERTED;
 	if (!err)
 		__sync_fetch_and_add(&counters.inserted, 1);
-	if (second)
-		__sync_fetch_and_add(&counters.pending[event], -1);
+	else if (err != -EEXIST)
+		outcome = twins == PENDING || tp_btf_is_alone ? DROPPED : PENDING;
+	tell_twin(key, thread, hook, outcome);
 
-	settled = &settled_exits[key->pid & 255];
-	if (err && err != -EEXIST) {
-		if (!second && !tp_btf_is_alone) {
-			note->outcome = PENDING;
-			__sync_fetch_and_add(&counters.pending[event], 1);
-			return 0;
-		}
-		note->outcome = DROPPED;
-		if (event == EVENT_EXEC || has_group_dead() || *settled != key->start_time)
-			__sync_fetch_and_add(&counters.dropped[event], 1);
+	if (twins == PENDING)
+		__sync_fetch_and_add(&counters.pending[event], -1);
+	if (outcome == PENDING) {
+		__sync_fetch_and_add(&counters.pending[event], 1);
+		return 0;
 	}
+	if (outcome == DROPPED &&
+	    (event == EVENT_EXEC || has_group_dead() || *settled != key->start_time))
+		__sync_fetch_and_add(&counters.dropped[event], 1);
 	if (event == EVENT_EXIT && !has_group_dead())
 		*settled = key->start_time;
 	return 0;
@@ -198,14 +231,16 @@ static __always_inline int insert(const struct process_key *key, struct process_
 static __always_inline int record_exec(struct task_struct *task, const void *filename,
 				       enum hook hook)
 {
-	struct process_key key = {};
+	__u64 thread = this_thread(task, hook);
+	struct process_key key = { .event = EVENT_EXEC };
 	struct signal_struct *signal;
 	struct process_info *info;
 	struct mm_struct *mm;
+	enum outcome twins;
 	__u64 arg_start, size;
 	long len;
 
-	info = begin(task, &key, EVENT_EXEC, hook);
+	info = begin(task, thread, &key, &twins, hook);
 	if (!info)
 		return 0;
 	mm = READ(hook, task, mm);
@@ -229,7 +264,7 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 	len = bpf_probe_read_user(info->args, size, (void *)arg_start);
 	info->args_read = len ? 0 : size;
 
-	return insert(&key, info);
+	return insert(&key, thread, info, twins, hook);
 }
 
 static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread,
@@ -266,14 +301,17 @@ static __always_inline void sum_up(struct process_usage *usage, struct task_stru
 static __always_inline int record_exit(struct task_struct *task, bool group_dead,
 				       enum hook hook)
 {
-	struct process_key key = {};
+	struct process_key key = { .event = EVENT_EXIT };
 	struct signal_struct *signal;
 	struct process_info *info;
 	struct task_struct *leader;
+	enum outcome twins;
+	__u64 thread;
 
 	if (!group_dead)
 		return 0;
 
+	thread = this_thread(task, hook);
 	leader = READ(hook, task, group_leader);
 	/*
 	 * Of two threads that see 0 live (see has_group_dead), the one that is not the main
@@ -286,7 +324,7 @@ static __always_inline int record_exit(struct task_struct *task, bool group_dead
 			return 0;
 	}
 
-	info = begin(leader, &key, EVENT_EXIT, hook);
+	info = begin(leader, thread, &key, &twins, hook);
 	if (!info)
 		return 0;
 	signal = READ(hook, task, signal);
@@ -298,7 +336,7 @@ static __always_inline int record_exit(struct task_struct *task, bool group_dead
 		info->wait_status = READ(hook, leader, exit_code);
 	sum_up(&info->usage, task, leader, signal, hook);
 
-	return insert(&key, info);
+	return insert(&key, thread, info, twins, hook);
 }
 
 /*

@@ -183,6 +183,11 @@ fn assert_at_full_speed(tracefs: Tracefs, processes: usize, period: &str, may_be
         assert_eq!(run.lost(dropped), 0, "{}", run.stderr);
         assert!(lost[at] <= may_be_missed, "{} {kind}s are missing", lost[at]);
         assert!(lost[at] <= at_most[at], "{} {kind}s are missing without a word", lost[at]);
+        assert!(
+            at_most[at] <= 5 * may_be_missed,
+            "the bound of {} {kind}s says nothing",
+            at_most[at]
+        );
     }
 
     let times: Vec<_> = run.events.iter().filter_map(|event| event["time"].as_str()).collect();
