@@ -31,10 +31,27 @@ struct {
  * program runs on its CPU. Whichever runs first inserts; the other sees it.
  */
 enum hook {
-	HOOK_TP,
-	HOOK_TP_BTF,
+	EXEC_TP,
+	EXEC_TP_BTF,
+	EXIT_TP,
+	EXIT_TP_BTF,
 	HOOKS,
 };
+
+static __always_inline bool is_tp_btf(enum hook hook)
+{
+	return hook == EXEC_TP_BTF || hook == EXIT_TP_BTF;
+}
+
+static __always_inline enum event event_of(enum hook hook)
+{
+	return hook == EXEC_TP || hook == EXEC_TP_BTF ? EVENT_EXEC : EVENT_EXIT;
+}
+
+static __always_inline enum hook twin_of(enum hook hook)
+{
+	return hook ^ 1;
+}
 
 /* Set before loading: without tracefs there are no tp/ hooks. */
 const volatile __u32 tp_btf_is_alone = 0;
@@ -50,22 +67,21 @@ struct {
 } wanted_pids SEC(".maps");
 
 /*
- * Where a record is built: at this size it would fill the BPF stack. A hook has
- * one for each event of its own, since a program may be preempted by another on
- * the same CPU (but never by itself).
+ * Where a record is built: at this size it would fill the BPF stack. Each hook has
+ * its own, since it may be preempted by another on the same CPU (but never by itself).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2 * HOOKS);
+	__uint(max_entries, HOOKS);
 	__type(key, __u32);
 	__type(value, struct process_info);
 } record_buffers SEC(".maps");
 
 /*
  * What a hook tells its twin, which runs next in the same thread: the event it was
- * called for, and whether there was room. A hook has one for each event, as above,
- * so nobody else writes it meanwhile. Should another event come between, the worst
- * is that a record is inserted again, which user space notices.
+ * called for, and whether there was room. Each has its own, as above, so nobody else
+ * writes it meanwhile. Should another event come between, the worst is that a record
+ * is inserted again, which user space notices.
  */
 struct note {
 	__u64 start_time; /* of the process; written first and compared last: see twins_outcome() */
@@ -81,7 +97,7 @@ struct note {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2 * HOOKS);
+	__uint(max_entries, HOOKS);
 	__type(key, __u32);
 	__type(value, struct note);
 } notes SEC(".maps");
@@ -97,7 +113,7 @@ __u64 settled_exits[256];
 
 /* The kernel lets tp_btf/ programs follow its pointers; tp/ programs must ask for copies. */
 #define READ(hook, from, field) \
-	((hook) == HOOK_TP_BTF ? (from)->field : BPF_CORE_READ(from, field))
+	(is_tp_btf(hook) ? (from)->field : BPF_CORE_READ(from, field))
 
 /*
  * Linux 6.16 gave sched_process_exit the argument group_dead. Before, the count
@@ -109,29 +125,23 @@ static __always_inline bool has_group_dead(void)
 	return bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead);
 }
 
-/* Which record buffer and which note a hook has for an event. */
-static __always_inline __u32 slot_of(enum event event, enum hook hook)
-{
-	return event * HOOKS + hook;
-}
-
 /* The current thread and, in the upper half, its process, as bpf_get_current_pid_tgid() has it. */
 static __always_inline __u64 this_thread(struct task_struct *task, enum hook hook)
 {
-	if (hook == HOOK_TP_BTF) /* this is cheaper */
+	if (is_tp_btf(hook)) /* this is cheaper */
 		return (__u64)task->tgid << 32 | (__u32)task->pid;
 	return bpf_get_current_pid_tgid();
 }
 
 /*
- * What became of an event in the other hook. This hook may be preempted at any instruction
+ * What became of an event in the other hook. This one may be preempted at any instruction
  * by an event whose twin writes a new note; then start_time, which a writer changes first,
  * has changed when it is compared, and all that was read before counts for nothing.
  */
 static __always_inline enum outcome twins_outcome(const struct process_key *key, __u64 thread,
 						  enum hook hook)
 {
-	__u32 slot = slot_of(key->event, hook == HOOK_TP ? HOOK_TP_BTF : HOOK_TP);
+	__u32 slot = twin_of(hook);
 	const struct note *note = bpf_map_lookup_elem(&notes, &slot);
 	enum outcome outcome;
 
@@ -145,7 +155,7 @@ static __always_inline enum outcome twins_outcome(const struct process_key *key,
 static __always_inline void tell_twin(const struct process_key *key, __u64 thread,
 				      enum hook hook, enum outcome outcome)
 {
-	__u32 slot = slot_of(key->event, hook);
+	__u32 slot = hook;
 	struct note *note = bpf_map_lookup_elem(&notes, &slot);
 
 	if (!note)
@@ -159,13 +169,13 @@ static __always_inline void tell_twin(const struct process_key *key, __u64 threa
 
 /*
  * A buffer with the fields that both events have, or NULL if the event is not wanted,
- * or the twin has inserted it already. Completes the key.
+ * or the twin has inserted it already. Fills in the key.
  */
 static __always_inline struct process_info *begin(struct task_struct *leader, __u64 thread,
 						  struct process_key *key,
 						  enum outcome *twins, enum hook hook)
 {
-	__u32 slot = slot_of(key->event, hook);
+	__u32 slot = hook;
 	struct process_info *info;
 	struct task_struct *parent;
 	__u64 ids;
@@ -173,6 +183,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, __
 	key->start_time = READ(hook, leader, start_boottime);
 	key->pid = thread >> 32;
 	key->exec_id = READ(hook, leader, self_exec_id);
+	key->event = event_of(hook);
 
 	if (only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid))
 		return NULL;
@@ -200,7 +211,7 @@ static __always_inline int insert(const struct process_key *key, __u64 thread,
 				  enum hook hook)
 {
 	__u64 *settled = &settled_exits[key->pid & 255];
-	enum event event = key->event;
+	enum event event = event_of(hook);
 	enum outcome outcome = INSERTED;
 	int err; /* not long: before Linux 6.4 the upper half is not the sign's */
 
@@ -232,7 +243,7 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 				       enum hook hook)
 {
 	__u64 thread = this_thread(task, hook);
-	struct process_key key = { .event = EVENT_EXEC };
+	struct process_key key = {};
 	struct signal_struct *signal;
 	struct process_info *info;
 	struct mm_struct *mm;
@@ -301,7 +312,7 @@ static __always_inline void sum_up(struct process_usage *usage, struct task_stru
 static __always_inline int record_exit(struct task_struct *task, bool group_dead,
 				       enum hook hook)
 {
-	struct process_key key = { .event = EVENT_EXIT };
+	struct process_key key = {};
 	struct signal_struct *signal;
 	struct process_info *info;
 	struct task_struct *leader;
@@ -350,7 +361,7 @@ int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
 {
 	struct linux_binprm *bprm = (void *)args[2];
 
-	return record_exec((void *)args[0], bprm->filename, HOOK_TP_BTF);
+	return record_exec((void *)args[0], bprm->filename, EXEC_TP_BTF);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -359,7 +370,7 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 	struct task_struct *task = (void *)args[0];
 	bool group_dead = has_group_dead() ? args[1] : task->signal->live.counter == 0;
 
-	return record_exit(task, group_dead, HOOK_TP_BTF);
+	return record_exit(task, group_dead, EXIT_TP_BTF);
 }
 
 /* The tp/ hooks get the tracepoint's event as tracefs describes it. */
@@ -370,7 +381,7 @@ int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
 	/* The low half of a __data_loc is the string's offset in the event. */
 	const void *filename = (void *)ctx + (ctx->__data_loc_filename & 0xffff);
 
-	return record_exec((void *)bpf_get_current_task(), filename, HOOK_TP);
+	return record_exec((void *)bpf_get_current_task(), filename, EXEC_TP);
 }
 
 SEC("tp/sched/sched_process_exit")
@@ -380,5 +391,5 @@ int exit_tp(struct trace_event_raw_sched_process_exit *ctx)
 	bool group_dead = has_group_dead() ? ctx->group_dead :
 					     BPF_CORE_READ(task, signal, live.counter) == 0;
 
-	return record_exit(task, group_dead, HOOK_TP);
+	return record_exit(task, group_dead, EXIT_TP);
 }
