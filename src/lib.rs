@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`options`] | the command line |
 //! | [`preflight`], [`privileges`] | what is missing when the kernel refuses; what is given up after |
-//! | [`stop`], [`pace`] | when to read, when to end |
+//! | [`pace`], [`bell`], [`stop`] | when to read, when to end |
 //! | [`record`] | bytes of the map to owned Rust types |
 //! | [`watch`] | from the records of one read to the output |
 //! | [`join`] | records in time order, exits joined to their execs |
@@ -15,6 +15,7 @@
 //! | [`output`], [`table`], [`json`] | events to text |
 //! | [`clock`], [`users`], [`cgroups`], [`wait_status`], [`proc`] | what the system knows beside the records |
 
+pub mod bell;
 pub mod cgroups;
 pub mod clock;
 pub mod filter;

@@ -16,12 +16,11 @@ use kernel_and_user_map::clock::boot_now;
 use kernel_and_user_map::join::SETTLE_NS;
 use kernel_and_user_map::options::{LOSS_STATUS, Options};
 use kernel_and_user_map::output::Output;
-use kernel_and_user_map::pace::Wake;
 use kernel_and_user_map::priority::Urgent;
 use kernel_and_user_map::record::Record;
 use kernel_and_user_map::skel::{KernelAndUserMapSkel, KernelAndUserMapSkelBuilder};
 use kernel_and_user_map::stop::{self, Stop};
-use kernel_and_user_map::watch::Watch;
+use kernel_and_user_map::watch::{Wake, Watch};
 use kernel_and_user_map::{preflight, privileges};
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
@@ -70,7 +69,7 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Attach: from here on, every exec and every exit puts a record into the map.
     skel.attach().map_err(explain)?;
-    let mut watch = Watch::new(options, output, with_tp);
+    let mut watch = Watch::new(options, output, &skel, with_tp)?;
 
     // Reading the map takes less than loading it did.
     let kept = privileges::drop_all().context("could not give up privileges")?;
@@ -99,7 +98,7 @@ fn read_and_print(
     watch: &mut Watch,
     stop: &Stop,
 ) -> Result<()> {
-    while watch.sleep(skel, stop) == Wake::Read {
+    while watch.sleep(skel, stop)? == Wake::Read {
         let walk_start = boot_now();
         let records = read(&skel.maps.process_map)?;
         // A record that is not in the map yet may be older than one that is: wait for it.

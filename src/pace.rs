@@ -1,31 +1,31 @@
 //! When to read the map: once a period, and sooner when it fills up.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
-
-use crate::stop::Stop;
 
 /// Beyond one part in so many of its capacity the map is read early. Far from full, so that the
 /// reader has time; and few records at once take little memory, of the program and of CPU caches.
 const EARLY: u64 = 16;
 
-/// More events than one CPU makes in a second: with the smallest program, both CPUs of the
-/// machine of docs/benchmarks.md made 40,000 together.
-const EVENTS_OF_CPU: u64 = 30_000;
+/// How soon, in a storm, to look again at how full the map is. A longer time is left to the
+/// kernel's bell, which costs a process that rings it some 80 µs in a virtual machine (it wakes
+/// an idle CPU); a look costs it nothing.
+const SLICE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(250);
 
-/// The longest sleep between two looks at how full the map is. Each wakes a CPU, which costs an
-/// idle one some 50 µs; but a burst that goes on for longer leaves more records at once, beyond
-/// the CPU's caches: with 250 ms, the BPF programs took a tenth more time, and memory a fifth.
-pub const LONGEST_SLICE: Duration = Duration::from_millis(100);
+/// When one seems to begin.
+const FIRST_SLICE: Duration = Duration::from_millis(10);
 
-/// The shortest one, when records come fast.
-const SHORTEST_SLICE: Duration = Duration::from_millis(1);
+/// In a storm, the bell is for a reader that comes too late.
+const LATE: u64 = 4;
 
 /// The first read comes soon, so that a person sees that something happens.
 const FIRST_READ: Duration = Duration::from_millis(50);
 
-/// Why the sleep is over.
+/// What to do now.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Wake {
+pub enum Next {
+    /// Nothing for so long, unless the bell rings.
+    Sleep(Duration),
     Read,
     Stop,
 }
@@ -37,8 +37,10 @@ pub struct Pace {
     period: Duration,
     end: Option<Instant>,
     due: Instant,
-    slice: Duration,
-    longest_slice: Duration,
+    /// When it last looked, and how many records were inserted by then.
+    looked: (Instant, u64),
+    /// In a storm, how long until the next look.
+    slice: Option<Duration>,
     capacity: u64,
     taken: u64,
     fullest: u64,
@@ -49,14 +51,13 @@ impl Pace {
     /// `duration`, if given, it is time to stop.
     pub fn new(period: Duration, capacity: u32, duration: Option<Duration>) -> Self {
         let now = Instant::now();
-        let longest_slice = longest_slice(capacity.into(), cpus());
         Self {
             started: now,
             period,
             end: duration.and_then(|duration| now.checked_add(duration)),
             due: now + period.min(FIRST_READ),
-            slice: longest_slice,
-            longest_slice,
+            looked: (now, 0),
+            slice: None,
             capacity: capacity.into(),
             taken: 0,
             fullest: 0,
@@ -84,60 +85,55 @@ impl Pace {
         self.started.elapsed()
     }
 
-    /// Sleeps until the map should be read, because the period is over or the map is
-    /// filling up, or until the program should end. `inserted` tells how many
-    /// records the kernel has put into the map so far, and must cost nothing.
-    pub fn sleep(&mut self, stop: &Stop, mut inserted: impl FnMut() -> u64) -> Wake {
-        let mut before = self.look(inserted());
-        loop {
-            let now = Instant::now();
-            if self.end.is_some_and(|end| now >= end) {
-                return Wake::Stop;
-            }
-            if now >= self.due || before * EARLY > self.capacity {
-                // Not `due + period`: after a long read that would be in the past.
-                self.due = now + self.period;
-                return Wake::Read;
-            }
-            let wake = self.end.map_or(self.due, |end| end.min(self.due));
-            if stop.wait(self.slice.min(wake - now)) {
-                return Wake::Stop;
-            }
-            let after = self.look(inserted());
-            self.adapt(after.saturating_sub(before));
-            before = after;
-        }
+    /// The bell is to ring when the kernel has inserted so many records in all.
+    pub fn ring_at(&self) -> u64 {
+        let part = if self.slice.is_some() { LATE } else { EARLY };
+        self.taken + (self.capacity / part).max(1)
     }
 
-    /// How many records are in the map.
-    fn look(&mut self, inserted: u64) -> u64 {
+    /// What to do, when the kernel has put `inserted` records into the map so far.
+    pub fn next(&mut self, inserted: u64) -> Next {
         // The kernel counts after it inserts: a record may be taken before it is counted.
-        let now = inserted.saturating_sub(self.taken).min(self.capacity);
-        self.fullest = self.fullest.max(now);
-        now
+        let records = inserted.saturating_sub(self.taken).min(self.capacity);
+        self.fullest = self.fullest.max(records);
+        let now = Instant::now();
+        self.look(now, inserted);
+        if self.end.is_some_and(|end| now >= end) {
+            return Next::Stop;
+        }
+        if now >= self.due || records >= self.early() {
+            // Not `due + period`: after a long read that would be in the past.
+            self.due = now + self.period;
+            return Next::Read;
+        }
+        let time = self.end.map_or(self.due, |end| end.min(self.due)) - now;
+        Next::Sleep(self.slice.map_or(time, |slice| slice.min(time)))
     }
 
-    /// Sleeps shorter while a thirty-second of the map fills in one slice, longer after.
-    fn adapt(&mut self, grown: u64) {
-        self.slice = if grown * 2 * EARLY > self.capacity {
-            (self.slice / 2).max(SHORTEST_SLICE)
+    /// So many records are worth an early read.
+    fn early(&self) -> u64 {
+        (self.capacity / EARLY).max(1)
+    }
+
+    /// Decides on the next look: when half an early read has come together, if it goes on like
+    /// this. If that takes long, there is no storm.
+    fn look(&mut self, now: Instant, inserted: u64) {
+        let (before, inserted_before) = self.looked;
+        let time = now - before;
+        if time < *SLICE.start() {
+            return; // too short to tell
+        }
+        let grown = inserted.saturating_sub(inserted_before).max(1);
+        let slice = time.mul_f64(self.early() as f64 / 2.0 / grown as f64);
+        // At the first ring it has been calm for a time that nobody knows: look again soon.
+        let slice = if self.slice.is_none() && grown >= self.early() {
+            FIRST_SLICE.min(slice)
         } else {
-            (self.slice * 2).min(self.longest_slice)
+            slice
         };
+        self.slice = (slice <= *SLICE.end()).then(|| slice.max(*SLICE.start()));
+        self.looked = (now, inserted);
     }
-}
-
-fn cpus() -> u64 {
-    // SAFETY: always sound; it can't fail for a name that every system has.
-    unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.unsigned_abs().max(1)
-}
-
-/// So long that even a storm on all CPUs that begins with it does not fill the map, unless that
-/// is small for the machine.
-fn longest_slice(capacity: u64, cpus: u64) -> Duration {
-    let fills =
-        Duration::from_secs(capacity) / u32::try_from(EVENTS_OF_CPU * cpus).unwrap_or(u32::MAX);
-    fills.clamp(LONGEST_SLICE / 10, LONGEST_SLICE)
 }
 
 #[cfg(test)]
@@ -145,58 +141,71 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const MS: Duration = Duration::from_millis(1);
 
     #[test]
     fn it_reads_when_the_period_is_over() {
-        let stop = Stop::new();
-        let mut pace = Pace::new(Duration::from_millis(10), 100, None);
-        assert_eq!(pace.sleep(&stop, || 0), Wake::Read);
+        let mut pace = Pace::new(Duration::ZERO, 100, None);
+        assert_eq!(pace.next(0), Next::Read);
+
+        let mut pace = Pace::new(HOUR, 100, None);
+        let first = pace.next(0);
+        assert!(matches!(first, Next::Sleep(time) if time <= FIRST_READ), "{first:?}");
+        pace.due = Instant::now();
+        assert_eq!(pace.next(0), Next::Read);
+        let second = pace.next(0);
+        assert!(matches!(second, Next::Sleep(time) if time > HOUR / 2), "{second:?}");
     }
 
     #[test]
     fn it_reads_early_when_the_map_fills_up() {
-        let stop = Stop::new();
-        let mut pace = Pace::new(HOUR, 100, None);
-        assert_eq!(pace.sleep(&stop, || 0), Wake::Read, "the first read");
-        let mut records = 0;
-        let wake = pace.sleep(&stop, || {
-            records += 1;
-            records
-        });
-        assert_eq!(wake, Wake::Read);
-        assert_eq!(records, 100 / EARLY + 1);
-        assert_eq!(pace.fullest(), records);
+        let mut pace = Pace::new(HOUR, 1600, None);
+        pace.took(1000);
+        assert_eq!(pace.ring_at(), 1100);
+        assert!(matches!(pace.next(1099), Next::Sleep(_)));
+        assert_eq!(pace.next(1100), Next::Read);
+        assert_eq!(pace.fullest(), 1000);
+        pace.next(2500);
+        assert_eq!(pace.fullest(), 1500);
     }
 
     #[test]
-    fn it_stops_when_asked_and_at_the_end() {
-        let stop = Stop::new();
-        let mut pace = Pace::new(HOUR, 100, None);
-        assert_eq!(pace.sleep(&stop, || 0), Wake::Read, "the first read");
-        stop.ask();
-        assert_eq!(pace.sleep(&stop, || 0), Wake::Stop);
-
-        let mut pace = Pace::new(HOUR, 100, Some(Duration::from_millis(5)));
-        assert_eq!(pace.sleep(&stop, || 0), Wake::Stop);
+    fn the_smallest_map_is_read_at_every_record() {
+        let mut pace = Pace::new(HOUR, 1, None);
+        assert_eq!(pace.ring_at(), 1);
+        assert!(matches!(pace.next(0), Next::Sleep(_)));
+        assert_eq!(pace.next(1), Next::Read);
     }
 
     #[test]
-    fn slices_get_short_in_a_storm_and_long_after_it() {
-        let mut pace = Pace::new(HOUR, 100, None);
-        for _ in 0..10 {
-            pace.adapt(50);
-        }
-        assert_eq!(pace.slice, SHORTEST_SLICE);
-        for _ in 0..10 {
-            pace.adapt(0);
-        }
-        assert_eq!(pace.slice, pace.longest_slice);
+    fn it_stops_at_the_end() {
+        let mut pace = Pace::new(HOUR, 100, Some(Duration::ZERO));
+        assert_eq!(pace.next(0), Next::Stop);
+        let mut pace = Pace::new(HOUR, 100, Some(5 * MS));
+        let next = pace.next(0);
+        assert!(matches!(next, Next::Sleep(time) if time <= 5 * MS), "{next:?}");
     }
 
     #[test]
-    fn a_storm_on_more_cpus_is_looked_at_more_often() {
-        assert_eq!(longest_slice(16_384, 2), LONGEST_SLICE);
-        assert_eq!(longest_slice(12_000, 8), Duration::from_millis(50));
-        assert_eq!(longest_slice(10, 64), Duration::from_millis(10));
+    fn in_a_storm_it_looks_by_itself_and_before_the_bell() {
+        let mut pace = Pace::new(HOUR, 1600, None);
+        let start = pace.looked.0;
+        // An early read is 100 records: half of them in 50 ms.
+        pace.look(start + 10 * MS, 10);
+        assert_eq!(pace.slice, Some(50 * MS));
+        assert_eq!(pace.ring_at(), 400);
+        assert!(matches!(pace.next(10), Next::Sleep(time) if time <= 50 * MS));
+        // Too fast for it, and too soon to tell.
+        pace.look(start + 20 * MS, 100_000);
+        assert_eq!(pace.slice, Some(MS));
+        pace.look(start + 20 * MS + MS / 2, 100_000);
+        assert_eq!(pace.slice, Some(MS));
+        // Calm again.
+        pace.look(start + 30 * MS, 100_000);
+        assert_eq!(pace.slice, None);
+        assert_eq!(pace.ring_at(), 100);
+        // Perhaps the beginning of another one.
+        pace.look(start + HOUR, 100_100);
+        assert_eq!(pace.slice, Some(FIRST_SLICE));
     }
 }

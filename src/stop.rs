@@ -1,11 +1,14 @@
 //! The wish to end: Ctrl-C and its relatives.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::{self, Thread};
+use std::io::{self, PipeReader, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 
 /// A second signal within this time is the first one again: timeout(1) and sudo signal
 /// the process and its group. A person who presses Ctrl-C twice takes longer.
@@ -14,41 +17,25 @@ const SAME_REQUEST: Duration = Duration::from_millis(300);
 /// 128 + SIGINT, as a shell reports a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Whether the program has been asked to end. It belongs to the thread that makes it.
-#[derive(Debug, Clone)]
-pub struct Stop {
-    wanted: Arc<AtomicBool>,
-    waiter: Thread,
-}
+/// Whether the program has been asked to end: there is something in a pipe then.
+#[derive(Debug)]
+pub struct Stop(PipeReader);
 
 impl Stop {
-    pub fn new() -> Self {
-        Self { wanted: Arc::default(), waiter: thread::current() }
-    }
-
-    /// Sleeps for so long or less, at most until the program is asked to end; whether it was.
-    /// A channel would do, but its receiver spins before it sleeps.
-    pub fn wait(&self, time: Duration) -> bool {
-        if !self.is_wanted() {
-            thread::park_timeout(time);
+    /// Sleeps for so long, or until `other` can be read, or the program is asked to end.
+    /// Tells whether it was asked.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to wait: see ppoll(2).
+    pub fn wait(&self, other: BorrowedFd<'_>, time: Duration) -> Result<bool> {
+        let mut files = [self.0.as_fd(), other].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        match ppoll(&mut files, Some(TimeSpec::from_duration(time)), None) {
+            // The caller asks again.
+            Err(Errno::EINTR) => Ok(false),
+            Err(errno) => Err(errno).context("could not wait"),
+            Ok(_) => Ok(files[0].any().unwrap_or(true)),
         }
-        self.is_wanted()
-    }
-
-    /// Asks the program to end.
-    pub fn ask(&self) {
-        self.wanted.store(true, Ordering::Release);
-        self.waiter.unpark();
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.wanted.load(Ordering::Acquire)
-    }
-}
-
-impl Default for Stop {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -57,19 +44,18 @@ impl Default for Stop {
 ///
 /// # Errors
 ///
-/// When the system has no room for a signal handler.
+/// When the system has no room for a pipe or a signal handler.
 pub fn on_signals() -> Result<Stop> {
-    let stop = Stop::new();
-    let asked = stop.clone();
+    let (asked, mut ask) = io::pipe().context("could not make a pipe")?;
     let first = OnceLock::new();
     ctrlc::set_handler(move || {
         let begun = *first.get_or_init(Instant::now);
-        if begun.elapsed() > SAME_REQUEST {
+        // Also if the pipe does not take it: then nothing else would end the program.
+        if begun.elapsed() > SAME_REQUEST || ask.write_all(b"!").is_err() {
             // SAFETY: always sound. The kernel removes programs and maps with the process.
             unsafe { libc::_exit(INTERRUPTED) };
         }
-        asked.ask();
     })
     .context("could not install the handler for Ctrl-C")?;
-    Ok(stop)
+    Ok(Stop(asked))
 }

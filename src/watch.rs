@@ -1,26 +1,37 @@
 //! What user space keeps from one read of the map to the next.
 
 use std::cell::LazyCell;
+use std::os::fd::AsFd as _;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use regex::bytes::{NoExpand, Regex};
 
+use crate::bell::Bell;
 use crate::clock::boot_now;
 use crate::join::Join;
 use crate::loss::{Account, Loss, counters};
 use crate::options::Options;
 use crate::output::{Output, WRITE};
-use crate::pace::{Pace, Wake};
+use crate::pace::{Next, Pace};
 use crate::proc;
 use crate::record::{Kind, ProcessId, Program, Record};
 use crate::skel::KernelAndUserMapSkel;
 use crate::stop::Stop;
 use crate::summary::Summary;
 
+/// Why a sleep is over.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wake {
+    Read,
+    Stop,
+}
+
 /// From the records of one read to the output, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
     pace: Pace,
+    bell: Bell,
     join: Join,
     account: Account,
     output: Output,
@@ -36,9 +47,19 @@ pub struct Watch {
 impl Watch {
     /// Begins with the processes that are running now. To be called after attaching, so
     /// that none falls between. `with_tp`: whether the tp/ programs are attached, too.
-    pub fn new(options: &Options, output: Output, with_tp: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the kernel's bell can't be heard.
+    pub fn new(
+        options: &Options,
+        output: Output,
+        skel: &KernelAndUserMapSkel<'_>,
+        with_tp: bool,
+    ) -> Result<Self> {
         let mut watch = Self {
             pace: Pace::new(options.period, options.max_entries, options.duration),
+            bell: Bell::new(skel)?,
             join: Join::default(),
             account: Account::new(with_tp),
             output,
@@ -50,7 +71,7 @@ impl Watch {
         if proc::is_usable() {
             watch.join.add_running(proc::running(), |program| redact(&watch.redact, program));
         }
-        watch
+        Ok(watch)
     }
 
     /// What to tell a person when the watch begins.
@@ -59,8 +80,22 @@ impl Watch {
     }
 
     /// Sleeps until the map should be read, or the program should end.
-    pub fn sleep(&mut self, skel: &KernelAndUserMapSkel<'_>, stop: &Stop) -> Wake {
-        self.pace.sleep(stop, || counters(skel).inserted)
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses to wait.
+    pub fn sleep(&mut self, skel: &mut KernelAndUserMapSkel<'_>, stop: &Stop) -> Result<Wake> {
+        loop {
+            let next = self.pace.next(counters(skel).inserted);
+            self.bell.wind(skel, self.pace.ring_at())?;
+            let time = if let Next::Sleep(time) = next { time } else { Duration::ZERO };
+            let asked = stop.wait(self.bell.as_fd(), time)?;
+            match next {
+                Next::Sleep(_) if !asked => {}
+                Next::Read if !asked => return Ok(Wake::Read),
+                _ => return Ok(Wake::Stop),
+            }
+        }
     }
 
     /// Takes in the records of one read, and prints the events older than `before`

@@ -31,8 +31,10 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum { BPF_NOEXIST = 1 };
+enum { BPF_RB_FORCE_WAKEUP = 1 << 1 };
 
 /* uapi/asm-generic/errno-base.h */
 enum { EEXIST = 17 };

@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use kernel_and_user_map::clock::Clock;
-use kernel_and_user_map::pace::LONGEST_SLICE;
 use machine::{Alive, Settings, count_bpf_time, cpus, program, room_for_processes, spawn, storm};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -244,8 +243,8 @@ fn idle() -> Result<Idle> {
 
 fn sleeper_percent() -> Result<f64> {
     let (begun, cpu) = (Instant::now(), cpu_ns_of_thread()?);
-    for _ in 0..30 {
-        sleep(LONGEST_SLICE);
+    for _ in 0..5 {
+        sleep(Duration::from_secs(1));
     }
     let cpu = Duration::from_nanos(cpu_ns_of_thread()? - cpu);
     Ok(cpu.div_duration_f64(begun.elapsed()) * 100.0)

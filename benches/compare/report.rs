@@ -254,8 +254,7 @@ impl Report {
         let _ = write!(
             self.more,
             "## What it takes to be there\n\n\
-             - **CPU, idle**: {:.3} %. A loop that only sleeps, and wakes up as often, takes {:.3} %: it is\n  \
-             the price of a wake-up on this machine. Fewer would leave more records at once in a burst.\n\
+             - **CPU, idle**: {:.3} %. A loop that only sleeps, and wakes up once a second, takes {:.3} %.\n\
              - **Memory, idle**: {:.1} MiB are pages of files (the program and its libraries), {:.1} MiB\n  \
              its own; loading the BPF programs, for which libbpf reads the kernel's type information,\n  \
              took it to {:.1} MiB before anything was recorded.\n\n",

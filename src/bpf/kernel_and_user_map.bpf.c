@@ -105,6 +105,17 @@ struct {
 struct counters counters;
 
 /*
+ * When so many records have been inserted, user space wants to be woken, since the map
+ * fills up. A ring buffer does that: what is written into it does not matter.
+ */
+__u64 ring_at;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096); /* one page; libbpf makes it a larger one's size */
+} bell SEC(".maps");
+
+/*
  * Start times of processes whose exit was inserted or dropped, by pid. Before Linux 6.16
  * two threads may both take themselves for the last (see has_group_dead): an exit that
  * was the one is not the other as well.
@@ -167,6 +178,18 @@ static __always_inline void tell_twin(const struct process_key *key, __u64 threa
 	note->outcome = outcome;
 }
 
+static __always_inline void copy_comm(__u8 *comm, struct task_struct *task, enum hook hook)
+{
+	const __u64 *from = (const void *)&task->comm;
+
+	if (is_tp_btf(hook)) {
+		((__u64 *)comm)[0] = from[0];
+		((__u64 *)comm)[1] = from[1];
+	} else {
+		bpf_probe_read_kernel(comm, COMM_SIZE, from);
+	}
+}
+
 /*
  * A buffer with the fields that both events have, or NULL if the event is not wanted,
  * or the twin has inserted it already. Fills in the key.
@@ -202,8 +225,17 @@ static __always_inline struct process_info *begin(struct task_struct *leader, __
 	parent = READ(hook, leader, real_parent);
 	info->ppid = READ(hook, parent, tgid);
 	/* The main thread's name: the thread that runs this may have another. */
-	bpf_core_read(&info->comm, sizeof(info->comm), &leader->comm);
+	copy_comm(info->comm, leader, hook);
 	return info;
+}
+
+static __always_inline void ring_bell(void)
+{
+	__u32 anything = 0;
+
+	ring_at = ~0ULL; /* before it rings: user space sets it again when it hears that */
+	if (bpf_ringbuf_output(&bell, &anything, sizeof(anything), BPF_RB_FORCE_WAKEUP))
+		ring_at = 0; /* the next record tries again */
 }
 
 static __always_inline int insert(const struct process_key *key, __u64 thread,
@@ -218,10 +250,13 @@ static __always_inline int insert(const struct process_key *key, __u64 thread,
 	/* As late as can be: user space prints nothing newer than the start of its walk. */
 	info->time = bpf_ktime_get_boot_ns();
 	err = bpf_map_update_elem(&process_map, key, info, BPF_NOEXIST);
-	if (!err)
+	if (!err) {
 		__sync_fetch_and_add(&counters.inserted, 1);
-	else if (err != -EEXIST)
+		if (counters.inserted >= ring_at)
+			ring_bell();
+	} else if (err != -EEXIST) {
 		outcome = twins == PENDING || tp_btf_is_alone ? DROPPED : PENDING;
+	}
 	tell_twin(key, thread, hook, outcome);
 
 	if (twins == PENDING)

@@ -1,0 +1,51 @@
+//! How the kernel half wakes this one before the map fills up.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr;
+
+use anyhow::{Context as _, Result};
+use libbpf_rs::{RingBuffer, RingBufferBuilder};
+
+use crate::skel::KernelAndUserMapSkel;
+
+/// The bell's rope is in the kernel: a BPF ring buffer, in which only the arrival of
+/// something matters.
+#[derive(Debug)]
+pub struct Bell(RingBuffer<'static>);
+
+impl Bell {
+    /// The bell of a loaded skeleton.
+    ///
+    /// # Errors
+    ///
+    /// When the ring buffer can't be mapped into memory.
+    pub fn new(skel: &KernelAndUserMapSkel<'_>) -> Result<Self> {
+        let mut builder = RingBufferBuilder::new();
+        builder.add(&skel.maps.bell, |_| 0)?;
+        Ok(Self(builder.build().context("could not map the ring buffer")?))
+    }
+
+    /// Silences the bell, and asks the kernel to ring it when it has put `inserted` records into
+    /// the map since the start. No system call.
+    ///
+    /// # Errors
+    ///
+    /// When libbpf finds the ring buffer broken.
+    pub fn wind(&self, skel: &mut KernelAndUserMapSkel<'_>, inserted: u64) -> Result<()> {
+        self.0.consume().context("could not read the ring buffer")?;
+        if let Some(bss) = &mut skel.maps.bss_data {
+            // SAFETY: a reference is valid to write to. Volatile, since the kernel looks at it
+            // at any time; it is an aligned u64, which no CPU tears.
+            unsafe { ptr::write_volatile(&raw mut bss.ring_at, inserted) };
+        }
+        Ok(())
+    }
+}
+
+/// Readable when it rings.
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring buffer has its file open as long as it lives.
+        unsafe { BorrowedFd::borrow_raw(self.0.epoll_fd()) }
+    }
+}
