@@ -38,11 +38,6 @@ enum hook {
 	HOOKS,
 };
 
-static __always_inline bool is_tp_btf(enum hook hook)
-{
-	return hook == EXEC_TP_BTF || hook == EXIT_TP_BTF;
-}
-
 static __always_inline enum event event_of(enum hook hook)
 {
 	return hook == EXEC_TP || hook == EXEC_TP_BTF ? EVENT_EXEC : EVENT_EXIT;
@@ -122,9 +117,17 @@ struct {
  */
 __u64 settled_exits[256];
 
-/* The kernel lets tp_btf/ programs follow its pointers; tp/ programs must ask for copies. */
-#define READ(hook, from, field) \
-	(is_tp_btf(hook) ? (from)->field : BPF_CORE_READ(from, field))
+/*
+ * The kernel lets a program follow a pointer that has its type from the kernel ("typed").
+ * Through any other it must ask for copies, which takes longer.
+ */
+#define READ(typed, from, field) ((typed) ? (from)->field : BPF_CORE_READ(from, field))
+
+/* Linux 5.11 and later: tp/ programs get a typed pointer, too. */
+static __always_inline bool has_task_btf(void)
+{
+	return bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf);
+}
 
 /*
  * Linux 6.16 gave sched_process_exit the argument group_dead. Before, the count
@@ -137,9 +140,9 @@ static __always_inline bool has_group_dead(void)
 }
 
 /* The current thread and, in the upper half, its process, as bpf_get_current_pid_tgid() has it. */
-static __always_inline __u64 this_thread(struct task_struct *task, enum hook hook)
+static __always_inline __u64 this_thread(struct task_struct *task, bool typed)
 {
-	if (is_tp_btf(hook)) /* this is cheaper */
+	if (typed) /* this is cheaper */
 		return (__u64)task->tgid << 32 | (__u32)task->pid;
 	return bpf_get_current_pid_tgid();
 }
@@ -178,11 +181,11 @@ static __always_inline void tell_twin(const struct process_key *key, __u64 threa
 	note->outcome = outcome;
 }
 
-static __always_inline void copy_comm(__u8 *comm, struct task_struct *task, enum hook hook)
+static __always_inline void copy_comm(__u8 *comm, struct task_struct *task, bool typed)
 {
 	const __u64 *from = (const void *)&task->comm;
 
-	if (is_tp_btf(hook)) {
+	if (typed) {
 		((__u64 *)comm)[0] = from[0];
 		((__u64 *)comm)[1] = from[1];
 	} else {
@@ -196,16 +199,17 @@ static __always_inline void copy_comm(__u8 *comm, struct task_struct *task, enum
  */
 static __always_inline struct process_info *begin(struct task_struct *leader, __u64 thread,
 						  struct process_key *key,
-						  enum outcome *twins, enum hook hook)
+						  enum outcome *twins, enum hook hook,
+						  bool typed)
 {
 	__u32 slot = hook;
 	struct process_info *info;
 	struct task_struct *parent;
 	__u64 ids;
 
-	key->start_time = READ(hook, leader, start_boottime);
+	key->start_time = READ(typed, leader, start_boottime);
 	key->pid = thread >> 32;
-	key->exec_id = READ(hook, leader, self_exec_id);
+	key->exec_id = READ(typed, leader, self_exec_id);
 	key->event = event_of(hook);
 
 	if (only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid))
@@ -222,10 +226,10 @@ static __always_inline struct process_info *begin(struct task_struct *leader, __
 	info->uid = ids;
 	info->gid = ids >> 32;
 	info->cgroup_id = bpf_get_current_cgroup_id();
-	parent = READ(hook, leader, real_parent);
-	info->ppid = READ(hook, parent, tgid);
+	parent = READ(typed, leader, real_parent);
+	info->ppid = READ(typed, parent, tgid);
 	/* The main thread's name: the thread that runs this may have another. */
-	copy_comm(info->comm, leader, hook);
+	copy_comm(info->comm, leader, typed);
 	return info;
 }
 
@@ -275,9 +279,9 @@ static __always_inline int insert(const struct process_key *key, __u64 thread,
 
 /* An exec has succeeded: the current task already runs the new program. */
 static __always_inline int record_exec(struct task_struct *task, const void *filename,
-				       enum hook hook)
+				       enum hook hook, bool typed)
 {
-	__u64 thread = this_thread(task, hook);
+	__u64 thread = this_thread(task, typed);
 	struct process_key key = {};
 	struct signal_struct *signal;
 	struct process_info *info;
@@ -286,24 +290,24 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 	__u64 arg_start, size;
 	long len;
 
-	info = begin(task, thread, &key, &twins, hook);
+	info = begin(task, thread, &key, &twins, hook, typed);
 	if (!info)
 		return 0;
-	mm = READ(hook, task, mm);
+	mm = READ(typed, task, mm);
 	if (!mm)
 		return 0; /* for the verifier: a program that runs has its memory */
 
 	/* What ran in the process until now may have had more memory than the new program. */
-	signal = READ(hook, task, signal);
-	info->usage.max_rss = READ(hook, signal, maxrss);
+	signal = READ(typed, task, signal);
+	info->usage.max_rss = READ(typed, signal, maxrss);
 
 	/* A failed read leaves size 0, which user space shows as unknown. */
 	len = bpf_probe_read_kernel_str(info->filename, sizeof(info->filename), filename);
 	info->filename_size = len > 0 ? len : 0;
 
 	/* The kernel has just written argv, one string after the other, on the new stack. */
-	arg_start = READ(hook, mm, arg_start);
-	size = READ(hook, mm, arg_end) - arg_start;
+	arg_start = READ(typed, mm, arg_start);
+	size = READ(typed, mm, arg_end) - arg_start;
 	info->args_size = size;
 	if (size > ARGS_SIZE)
 		size = ARGS_SIZE;
@@ -314,73 +318,70 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 }
 
 static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread,
-				       enum hook hook)
+				       bool typed)
 {
-	usage->cpu_ns += READ(hook, thread, se.sum_exec_runtime);
-	usage->major_faults += READ(hook, thread, maj_flt);
+	usage->cpu_ns += READ(typed, thread, se.sum_exec_runtime);
+	usage->major_faults += READ(typed, thread, maj_flt);
 	if (bpf_core_field_exists(thread->ioac)) {
-		usage->read_bytes += READ(hook, thread, ioac.read_bytes);
-		usage->write_bytes += READ(hook, thread, ioac.write_bytes);
+		usage->read_bytes += READ(typed, thread, ioac.read_bytes);
+		usage->write_bytes += READ(typed, thread, ioac.write_bytes);
 	}
 }
 
 /* Threads that are gone have left their sums in `signal`; this thread and the main one not yet. */
 static __always_inline void sum_up(struct process_usage *usage, struct task_struct *task,
 				   struct task_struct *leader, struct signal_struct *signal,
-				   enum hook hook)
+				   bool typed)
 {
-	usage->cpu_ns = READ(hook, signal, sum_sched_runtime);
-	usage->max_rss = READ(hook, signal, maxrss);
-	usage->major_faults = READ(hook, signal, maj_flt);
+	usage->cpu_ns = READ(typed, signal, sum_sched_runtime);
+	usage->max_rss = READ(typed, signal, maxrss);
+	usage->major_faults = READ(typed, signal, maj_flt);
 	usage->read_bytes = NOT_COUNTED;
 	usage->write_bytes = NOT_COUNTED;
 	if (bpf_core_field_exists(task->ioac)) {
-		usage->read_bytes = READ(hook, signal, ioac.read_bytes);
-		usage->write_bytes = READ(hook, signal, ioac.write_bytes);
+		usage->read_bytes = READ(typed, signal, ioac.read_bytes);
+		usage->write_bytes = READ(typed, signal, ioac.write_bytes);
 	}
-	add_thread(usage, task, hook);
+	add_thread(usage, task, typed);
 	if (leader != task)
-		add_thread(usage, leader, hook);
+		add_thread(usage, leader, typed);
 }
 
-/* A thread has ended. Its process has when `group_dead`: it was the last one. */
+/* A thread has ended. Its process has when it was the last one: `group_dead`, if the kernel tells. */
 static __always_inline int record_exit(struct task_struct *task, bool group_dead,
-				       enum hook hook)
+				       enum hook hook, bool typed)
 {
+	struct signal_struct *signal = READ(typed, task, signal);
 	struct process_key key = {};
-	struct signal_struct *signal;
 	struct process_info *info;
 	struct task_struct *leader;
 	enum outcome twins;
 	__u64 thread;
 
-	if (!group_dead)
+	if (has_group_dead() ? !group_dead : READ(typed, signal, live.counter))
 		return 0;
 
-	thread = this_thread(task, hook);
-	leader = READ(hook, task, group_leader);
+	thread = this_thread(task, typed);
+	leader = READ(typed, task, group_leader);
 	/*
 	 * Of two threads that see 0 live (see has_group_dead), the one that is not the main
 	 * thread may be here before the main thread has stored its code, which Linux 5.10
 	 * takes for the status. A thread that still has its memory has yet to come here.
 	 */
-	if (!has_group_dead() && leader != task && READ(hook, leader, mm)) {
-		signal = READ(hook, task, signal);
-		if (!(READ(hook, signal, flags) & SIGNAL_GROUP_EXIT))
-			return 0;
-	}
+	if (!has_group_dead() && leader != task && READ(typed, leader, mm) &&
+	    !(READ(typed, signal, flags) & SIGNAL_GROUP_EXIT))
+		return 0;
 
-	info = begin(leader, thread, &key, &twins, hook);
+	info = begin(leader, thread, &key, &twins, hook, typed);
 	if (!info)
 		return 0;
-	signal = READ(hook, task, signal);
 
 	/* The same choice as wait_task_zombie() makes in the kernel. */
-	if (READ(hook, signal, flags) & SIGNAL_GROUP_EXIT)
-		info->wait_status = READ(hook, signal, group_exit_code);
+	if (READ(typed, signal, flags) & SIGNAL_GROUP_EXIT)
+		info->wait_status = READ(typed, signal, group_exit_code);
 	else
-		info->wait_status = READ(hook, leader, exit_code);
-	sum_up(&info->usage, task, leader, signal, hook);
+		info->wait_status = READ(typed, leader, exit_code);
+	sum_up(&info->usage, task, leader, signal, typed);
 
 	return insert(&key, thread, info, twins, hook);
 }
@@ -396,16 +397,13 @@ int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
 {
 	struct linux_binprm *bprm = (void *)args[2];
 
-	return record_exec((void *)args[0], bprm->filename, EXEC_TP_BTF);
+	return record_exec((void *)args[0], bprm->filename, EXEC_TP_BTF, true);
 }
 
 SEC("tp_btf/sched_process_exit")
 int exit_tp_btf(__u64 *args /* task, group_dead */)
 {
-	struct task_struct *task = (void *)args[0];
-	bool group_dead = has_group_dead() ? args[1] : task->signal->live.counter == 0;
-
-	return record_exit(task, group_dead, EXIT_TP_BTF);
+	return record_exit((void *)args[0], has_group_dead() && args[1], EXIT_TP_BTF, true);
 }
 
 /* The tp/ hooks get the tracepoint's event as tracefs describes it. */
@@ -416,15 +414,17 @@ int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
 	/* The low half of a __data_loc is the string's offset in the event. */
 	const void *filename = (void *)ctx + (ctx->__data_loc_filename & 0xffff);
 
-	return record_exec((void *)bpf_get_current_task(), filename, EXEC_TP);
+	if (has_task_btf())
+		return record_exec(bpf_get_current_task_btf(), filename, EXEC_TP, true);
+	return record_exec((void *)bpf_get_current_task(), filename, EXEC_TP, false);
 }
 
 SEC("tp/sched/sched_process_exit")
 int exit_tp(struct trace_event_raw_sched_process_exit *ctx)
 {
-	struct task_struct *task = (void *)bpf_get_current_task();
-	bool group_dead = has_group_dead() ? ctx->group_dead :
-					     BPF_CORE_READ(task, signal, live.counter) == 0;
+	bool group_dead = has_group_dead() && ctx->group_dead;
 
-	return record_exit(task, group_dead, EXIT_TP);
+	if (has_task_btf())
+		return record_exit(bpf_get_current_task_btf(), group_dead, EXIT_TP, true);
+	return record_exit((void *)bpf_get_current_task(), group_dead, EXIT_TP, false);
 }

@@ -131,8 +131,11 @@ fn a_long_argv_is_cut_and_marked() {
     let _machine = share_machine();
     let watcher = Watcher::start(&[]);
     let long = "x".repeat(1000);
+    // Else it might read while the process lives, and complete the command line.
+    watcher.stop();
     let (cut, _) = run_to_end(Command::new("true").args(["first", &long]));
     let (whole, _) = run_to_end(Command::new("true").args(["first", &long[..200]]));
+    watcher.signal(Signal::SIGCONT);
     let run = watcher.finish();
     let args = |pid| run.execs_of(pid)[0]["args"].clone();
     assert_eq!(run.execs_of(cut)[0]["args_truncated"], true);
@@ -220,7 +223,7 @@ fn a_full_map_drops_an_exact_number() {
     let witness = Watcher::start(&[]);
     let watcher = Watcher::start(&["--max-entries", "100", "--period", "3600"]);
     // Stopped, it can't read early: of the records, the first 100 fit.
-    watcher.signal(Signal::SIGSTOP);
+    watcher.stop();
     let (storm, _) = run_to_end(&mut play(&["storm", &count.to_string()]));
     watcher.signal(Signal::SIGCONT);
     let run = watcher.finish();

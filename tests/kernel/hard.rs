@@ -936,7 +936,7 @@ fn a_full_map_misses_nothing_when_many_threads_end_at_once() {
     let _machine = share_machine();
     let count = if in_guest() { "400" } else { "4000" };
     let watcher = Watcher::start(&["--max-entries", "1", "--period", "3600"]);
-    watcher.signal(Signal::SIGSTOP);
+    watcher.stop();
     let truth = Truth::of(&mut play(&["crowd", "exit", "exit", count]));
     watcher.signal(Signal::SIGCONT);
     let run = watcher.finish();

@@ -236,7 +236,7 @@ fn privileges_are_given_up_and_ctrl_c_still_works() {
 fn a_lossless_run_passes_fail_on_loss_and_a_lossy_one_does_not() {
     let _machine = share_machine();
     let lossy = Watcher::start(&["--fail-on-loss", "--max-entries", "1", "--period", "3600"]);
-    lossy.signal(Signal::SIGSTOP);
+    lossy.stop();
     for _ in 0..3 {
         run_to_end(&mut play(&["exit", "0"]));
     }
