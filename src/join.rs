@@ -1,6 +1,6 @@
 //! Records become events: in time order, each once, every exit with its exec.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::proc::{Running, is_same_start};
@@ -12,10 +12,10 @@ use crate::wait_status::Outcome;
 /// and a virtual machine's CPU can be taken away under it.
 pub const SETTLE_NS: u64 = 20_000_000;
 
-/// How long an ended process is remembered, in nanoseconds. A second hook that was
-/// held up, and a second thread that also believes to be the last, insert the same
-/// event again at most this much later.
-const REMEMBER_NS: u64 = 2_000_000_000;
+/// How long an ended process is remembered at least, in nanoseconds, and at most twice as
+/// long. A second hook that was held up, and a second thread that also believes to be the
+/// last, insert the same event again at most this much later.
+const REMEMBER_NS: u64 = 1_000_000_000;
 
 /// What there is to print.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,8 +68,9 @@ const LOST_EXIT: EventKind = EventKind::Exit { outcome: None, duration: None, us
 pub struct Join {
     waiting: Vec<Record>,
     live: HashMap<u32, Live>,
-    ended: HashMap<ProcessId, u64>,
-    ended_in_order: VecDeque<(u64, ProcessId)>,
+    /// Those of the current span of time and of the one before, and when the current began.
+    ended: [HashSet<ProcessId>; 2],
+    ended_since: u64,
     duplicates: u64,
 }
 
@@ -183,7 +184,7 @@ impl Join {
         each: &mut impl FnMut(&Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let process = record.process;
-        if self.ended.contains_key(&process) {
+        if self.ended.iter().any(|ended| ended.contains(&process)) {
             self.duplicates += 1;
             return Ok(());
         }
@@ -268,8 +269,7 @@ impl Join {
                         },
                     },
                 })?;
-                self.ended.insert(process, record.time);
-                self.ended_in_order.push_back((record.time, process));
+                self.ended[0].insert(process);
             }
         }
         Ok(())
@@ -280,11 +280,11 @@ impl Join {
     }
 
     fn forget_ended(&mut self, now: u64) {
-        while let Some(&(time, process)) = self.ended_in_order.front()
-            && time.saturating_add(REMEMBER_NS) < now
-        {
-            self.ended.remove(&process);
-            self.ended_in_order.pop_front();
+        if now.saturating_sub(self.ended_since) >= REMEMBER_NS {
+            // The next span may well be like this one.
+            let next = HashSet::with_capacity(self.ended[0].len());
+            self.ended[1] = std::mem::replace(&mut self.ended[0], next);
+            self.ended_since = now;
         }
     }
 }
@@ -591,7 +591,9 @@ mod tests {
             join.add([exec(pid, 100, 1, 110, "x"), exit(pid, 100, 1, 120, 0)]);
         }
         release(&mut join, 200);
-        release(&mut join, 200 + 2 * REMEMBER_NS);
-        assert_eq!((join.live().len(), join.ended.len(), join.ended_in_order.len()), (0, 0, 0));
+        for spans in 1..=3 {
+            release(&mut join, 200 + spans * REMEMBER_NS);
+        }
+        assert_eq!((join.live().len(), join.ended.each_ref().map(HashSet::len)), (0, [0, 0]));
     }
 }

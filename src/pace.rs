@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Beyond one part in so many of its capacity the map is read early. Far from full, so that the
 /// reader has time; and few records at once take little memory, of the program and of CPU caches.
-const EARLY: u64 = 16;
+const EARLY: u64 = 32;
 
 /// How soon, in a storm, to look again at how full the map is. A longer time is left to the
 /// kernel's bell, which costs a process that rings it some 80 µs in a virtual machine (it wakes
@@ -16,7 +16,7 @@ const SLICE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 const FIRST_SLICE: Duration = Duration::from_millis(10);
 
 /// In a storm, the bell is for a reader that comes too late.
-const LATE: u64 = 4;
+const LATE: u64 = 8;
 
 /// The first read comes soon, so that a person sees that something happens.
 const FIRST_READ: Duration = Duration::from_millis(50);
@@ -120,17 +120,18 @@ impl Pace {
     fn look(&mut self, now: Instant, inserted: u64) {
         let (before, inserted_before) = self.looked;
         let time = now - before;
-        if time < *SLICE.start() {
-            return; // too short to tell
-        }
         let grown = inserted.saturating_sub(inserted_before).max(1);
+        if time < self.slice.unwrap_or(*SLICE.start()) / 2 && grown < self.early() {
+            return; // too little to tell
+        }
         let slice = time.mul_f64(self.early() as f64 / 2.0 / grown as f64);
-        // At the first ring it has been calm for a time that nobody knows: look again soon.
-        let slice = if self.slice.is_none() && grown >= self.early() {
-            FIRST_SLICE.min(slice)
-        } else {
-            slice
+        let longest = match self.slice {
+            Some(slice) => slice * 2,
+            // It was calm, and now the bell has rung.
+            None if grown >= self.early() => FIRST_SLICE,
+            None => Duration::MAX,
         };
+        let slice = slice.min(longest);
         self.slice = (slice <= *SLICE.end()).then(|| slice.max(*SLICE.start()));
         self.looked = (now, inserted);
     }
@@ -159,7 +160,7 @@ mod tests {
 
     #[test]
     fn it_reads_early_when_the_map_fills_up() {
-        let mut pace = Pace::new(HOUR, 1600, None);
+        let mut pace = Pace::new(HOUR, 100 * EARLY as u32, None);
         pace.took(1000);
         assert_eq!(pace.ring_at(), 1100);
         assert!(matches!(pace.next(1099), Next::Sleep(_)));
@@ -188,20 +189,24 @@ mod tests {
 
     #[test]
     fn in_a_storm_it_looks_by_itself_and_before_the_bell() {
-        let mut pace = Pace::new(HOUR, 1600, None);
+        let mut pace = Pace::new(HOUR, 100 * EARLY as u32, None);
         let start = pace.looked.0;
         // An early read is 100 records: half of them in 50 ms.
         pace.look(start + 10 * MS, 10);
         assert_eq!(pace.slice, Some(50 * MS));
-        assert_eq!(pace.ring_at(), 400);
+        assert_eq!(pace.ring_at(), 100 * EARLY / LATE);
         assert!(matches!(pace.next(10), Next::Sleep(time) if time <= 50 * MS));
-        // Too fast for it, and too soon to tell.
+        // Too fast for it, and too little to tell.
         pace.look(start + 20 * MS, 100_000);
         assert_eq!(pace.slice, Some(MS));
-        pace.look(start + 20 * MS + MS / 2, 100_000);
+        pace.look(start + 20 * MS + MS / 3, 100_001);
         assert_eq!(pace.slice, Some(MS));
-        // Calm again.
-        pace.look(start + 30 * MS, 100_000);
+        // Calm again, it seems: not at once.
+        for n in 1..8 {
+            pace.look(start + 20 * MS + (MS * (1 << n)), 100_000);
+            assert_eq!(pace.slice, Some(MS * (1 << n)));
+        }
+        pace.look(start + 300 * MS, 100_000);
         assert_eq!(pace.slice, None);
         assert_eq!(pace.ring_at(), 100);
         // Perhaps the beginning of another one.
