@@ -578,8 +578,8 @@ fn lost_exits_are_noticed_soon() {
 #[test]
 fn a_lost_exit_is_noticed_when_the_pid_is_used_again() {
     let _machine = own_machine();
-    let entries = here_or_in_guest(1000, 100);
-    // With this period, only a map that is more than half full is read.
+    let entries = here_or_in_guest(1000, 400);
+    // With this period, the map is read only when it fills up: not for the few events of `as-pid`.
     let mut watcher = start_with_entries(entries, "3600");
     let old = Sleeper::start();
     let pid = old.pid();
