@@ -88,6 +88,7 @@ impl Watch {
         loop {
             let next = self.pace.next(counters(skel).inserted);
             self.bell.wind(skel, self.pace.ring_at())?;
+            // Also before a read: in a storm, nothing else asks whether to stop.
             let time = if let Next::Sleep(time) = next { time } else { Duration::ZERO };
             let asked = stop.wait(self.bell.as_fd(), time)?;
             match next {
