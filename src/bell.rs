@@ -21,7 +21,7 @@ impl Bell {
     /// When the ring buffer can't be mapped into memory.
     pub fn new(skel: &KernelAndUserMapSkel<'_>) -> Result<Self> {
         let mut builder = RingBufferBuilder::new();
-        builder.add(&skel.maps.bell, |_| 0)?;
+        builder.add(&skel.maps.wakeup, |_| 0)?;
         Ok(Self(builder.build().context("could not map the ring buffer")?))
     }
 
@@ -36,7 +36,7 @@ impl Bell {
         if let Some(bss) = &mut skel.maps.bss_data {
             // SAFETY: a reference is valid to write to. Volatile, since the kernel looks at it
             // at any time; it is an aligned u64, which no CPU tears.
-            unsafe { ptr::write_volatile(&raw mut bss.ring_at, inserted) };
+            unsafe { ptr::write_volatile(&raw mut bss.wakeup_at, inserted) };
         }
         Ok(())
     }

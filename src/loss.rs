@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd as _};
 use std::ptr;
 
 use anyhow::{Context as _, Result};
-use libbpf_rs::libbpf_sys;
+use libbpf_rs::{ProgramMut, libbpf_sys};
 
 use crate::preflight::kernel_version;
 use crate::skel::{KernelAndUserMapSkel, types};
@@ -67,7 +67,7 @@ impl fmt::Display for Loss {
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]
 pub struct Account {
-    /// Whether the misses of the tp/ programs mean anything.
+    /// Whether the tp/ programs are loaded, and the kernel counts how often it skips them.
     tp_is_counted: bool,
     total: Loss,
 }
@@ -93,27 +93,20 @@ impl Account {
     pub fn update(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Loss> {
         let counters = counters(skel);
         let progs = &skel.progs;
-        let missed = |event: usize, tp_btf: u64, tp: u64| {
-            self.missed_at_most(tp_btf, tp) + counters.pending[event]
+        let missed = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<u64> {
+            // An event is missed only if both its programs were skipped.
+            let bound = misses(tp_btf)?;
+            Ok(if self.tp_is_counted { bound.min(misses(tp)?) } else { bound })
         };
         let now = Loss {
             dropped_execs: counters.dropped[0],
             dropped_exits: counters.dropped[1],
-            missed_execs_at_most: missed(0, misses(&progs.exec_tp_btf)?, misses(&progs.exec_tp)?),
-            missed_exits_at_most: missed(1, misses(&progs.exit_tp_btf)?, misses(&progs.exit_tp)?),
+            missed_execs_at_most: missed(&progs.exec_tp_btf, &progs.exec_tp)?,
+            missed_exits_at_most: missed(&progs.exit_tp_btf, &progs.exit_tp)?,
         };
         let since = now.since(&self.total);
         self.total = now;
         Ok(since)
-    }
-
-    /// An event is missed only if both its programs were skipped. (Or one was, and the other
-    /// found no room: those are `pending`.)
-    ///
-    /// The first count alone is a bound on every kernel: since 6.1, bpf_trace_run() counts
-    /// each program it skips; before, it skips none.
-    fn missed_at_most(&self, tp_btf: u64, tp: u64) -> u64 {
-        if self.tp_is_counted { tp_btf.min(tp) } else { tp_btf }
     }
 }
 
@@ -163,14 +156,5 @@ mod tests {
         assert_eq!(since, Loss { dropped_execs: 5, ..Loss::default() });
         assert!(since.any_dropped() && !since.is_none());
         assert!(now.since(&now).is_none());
-    }
-
-    #[test]
-    fn a_miss_needs_both_programs_skipped_where_both_are_counted() {
-        let newer = Account { tp_is_counted: true, total: Loss::default() };
-        assert_eq!(newer.missed_at_most(5, 2), 2);
-        assert_eq!(newer.missed_at_most(0, 2), 0);
-        let older = Account { tp_is_counted: false, total: Loss::default() };
-        assert_eq!(older.missed_at_most(5, 0), 5);
     }
 }

@@ -46,17 +46,17 @@ fn run(options: &Options) -> Result<ExitCode> {
         KernelAndUserMapSkelBuilder::default().open(&mut object).map_err(explain)?;
 
     // Configure: what can't be changed once the kernel has it.
-    let with_tp = preflight::tracefs_is_readable();
+    let with_tracefs = preflight::tracefs_is_readable();
+    let with_tp = with_tracefs && preflight::has_typed_tp();
     let maps = &mut open_skel.maps;
     maps.process_map.set_max_entries(options.max_entries).map_err(explain)?;
     maps.wanted_pids.set_max_entries(options.pid.len().max(1).try_into()?).map_err(explain)?;
     if let Some(constants) = &mut maps.rodata_data {
         constants.only_wanted_pids = (!options.pid.is_empty()).into();
-        constants.tp_btf_is_alone = (!with_tp).into();
     }
-    open_skel.progs.exec_tp.set_autoattach(with_tp);
-    open_skel.progs.exit_tp.set_autoattach(with_tp);
-    if options.verbose && !with_tp {
+    open_skel.progs.exec_tp.set_autoload(with_tp);
+    open_skel.progs.exit_tp.set_autoload(with_tp);
+    if options.verbose && !with_tracefs {
         eprintln!("tracefs can't be read: attaching the tp_btf/ programs only");
     }
 

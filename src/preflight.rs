@@ -6,6 +6,7 @@ use std::sync::Mutex;
 
 use anyhow::anyhow;
 use libbpf_rs::{ErrorKind, PrintLevel, set_print};
+use nix::sys::utsname::uname;
 
 use crate::options::Options;
 
@@ -40,9 +41,16 @@ pub fn tracefs_is_readable() -> bool {
         .any(|root| fs::read(format!("{root}/events/sched/sched_process_exec/id")).is_ok())
 }
 
+/// Whether `tp/` programs get a pointer to their task that they may follow
+/// (`bpf_get_current_task_btf`, Linux 5.11). Where they do not, the kernel never skips their
+/// `tp_btf/` twins, which then do the work alone.
+pub fn has_typed_tp() -> bool {
+    kernel_version().is_none_or(|version| version >= (5, 11))
+}
+
 /// The running kernel's version: major and minor.
 pub fn kernel_version() -> Option<(u32, u32)> {
-    parse_version(&fs::read_to_string("/proc/sys/kernel/osrelease").ok()?)
+    parse_version(uname().ok()?.release().to_str()?)
 }
 
 fn parse_version(release: &str) -> Option<(u32, u32)> {

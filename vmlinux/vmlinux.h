@@ -34,7 +34,6 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum { BPF_NOEXIST = 1 };
-enum bpf_func_id { BPF_FUNC_get_current_task_btf = 158 };
 enum { BPF_RB_FORCE_WAKEUP = 1 << 1 };
 
 /* uapi/asm-generic/errno-base.h */

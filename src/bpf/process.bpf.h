@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel knows of a process: whether it has ended, how, and what it has used up.
+ * A first reading may skip this.
+ */
+#ifndef __PROCESS_BPF_H
+#define __PROCESS_BPF_H
+
+/*
+ * Linux 6.16 gave sched_process_exit the argument group_dead. Before, the count of live
+ * threads tells; two threads that end together may both see 0, and then both have the
+ * same key.
+ */
+static __always_inline bool has_group_dead(void)
+{
+	return bpf_core_field_exists(struct trace_event_raw_sched_process_exit, group_dead);
+}
+
+/* sched_process_exit fires for every thread. The process has ended when the last one has. */
+static __always_inline bool process_has_ended(struct task_struct *task, bool group_dead)
+{
+	struct task_struct *leader = task->group_leader;
+	struct signal_struct *signal = task->signal;
+
+	if (has_group_dead())
+		return group_dead;
+	if (signal->live.counter)
+		return false;
+	/*
+	 * Of two threads that see 0 live, the one that is not the main thread may be here before
+	 * the main thread has stored its code, which Linux 5.10 takes for the status. A thread
+	 * that still has its memory has yet to come here.
+	 */
+	return leader == task || !leader->mm || signal->flags & SIGNAL_GROUP_EXIT;
+}
+
+/* As wait(2) reports it: the same choice as wait_task_zombie() makes in the kernel. */
+static __always_inline __u32 wait_status_of(struct task_struct *task)
+{
+	struct signal_struct *signal = task->signal;
+
+	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
+						   task->group_leader->exit_code;
+}
+
+static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread)
+{
+	usage->cpu_ns += thread->se.sum_exec_runtime;
+	usage->major_faults += thread->maj_flt;
+	if (bpf_core_field_exists(thread->ioac)) {
+		usage->read_bytes += thread->ioac.read_bytes;
+		usage->write_bytes += thread->ioac.write_bytes;
+	}
+}
+
+/* Threads that are gone have left their sums in `signal`; this one and the main one not yet. */
+static __always_inline void sum_up(struct process_usage *usage, struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct signal_struct *signal = task->signal;
+
+	usage->cpu_ns = signal->sum_sched_runtime;
+	usage->max_rss = signal->maxrss;
+	usage->major_faults = signal->maj_flt;
+	usage->read_bytes = NOT_COUNTED;
+	usage->write_bytes = NOT_COUNTED;
+	if (bpf_core_field_exists(task->ioac)) {
+		usage->read_bytes = signal->ioac.read_bytes;
+		usage->write_bytes = signal->ioac.write_bytes;
+	}
+	add_thread(usage, task);
+	if (leader != task)
+		add_thread(usage, leader);
+}
+
+/* comm is 16 bytes and aligned: two loads take less than a helper's call. */
+static __always_inline void copy_comm(__u8 *comm, struct task_struct *task)
+{
+	const __u64 *from = (const void *)&task->comm;
+
+	((__u64 *)comm)[0] = from[0];
+	((__u64 *)comm)[1] = from[1];
+}
+
+#endif /* __PROCESS_BPF_H */
