@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`options`] | the command line |
 //! | [`preflight`], [`privileges`] | what is missing when the kernel refuses; what is given up after |
-//! | [`pace`], [`bell`], [`stop`] | when to read, when to end |
+//! | [`schedule`], [`bell`], [`stop`] | when to read, when to end |
 //! | [`record`] | bytes of the map to owned Rust types |
 //! | [`watch`] | from the records of one read to the output |
 //! | [`join`] | records in time order, exits joined to their execs |
@@ -24,12 +24,12 @@ pub mod json;
 pub mod loss;
 pub mod options;
 pub mod output;
-pub mod pace;
 pub mod preflight;
 pub mod priority;
 pub mod privileges;
 pub mod proc;
 pub mod record;
+pub mod schedule;
 pub mod stop;
 pub mod summary;
 pub mod table;

@@ -1,22 +1,17 @@
-//! When to read the map: once a period, and sooner when it fills up.
+//! The read schedule: once a period, and sooner when the map fills up.
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-/// Beyond one part in so many of its capacity the map is read early. Far from full, so that the
-/// reader has time; and few records at once take little memory, of the program and of CPU caches.
-const EARLY: u64 = 32;
+/// A read is due when about one part in so many of the map has filled up. Few records at once
+/// take little memory, of the program and of CPU caches (ARCHITECTURE.md, "When the map is read").
+const READ_AT: u64 = 32;
 
-/// How soon, in a storm, to look again at how full the map is. A longer time is left to the
-/// kernel's bell, which costs a process that rings it some 80 µs in a virtual machine (it wakes
-/// an idle CPU); a look costs it nothing.
-const SLICE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(250);
+/// If one part in so many has filled up all the same, the kernel wakes the reader. Waking costs
+/// the process that does it some 80 µs on a virtual machine, so this is for surges only.
+const WAKE_AT: u64 = 8;
 
-/// When one seems to begin.
-const FIRST_SLICE: Duration = Duration::from_millis(10);
-
-/// In a storm, the bell is for a reader that comes too late.
-const LATE: u64 = 8;
+/// Reads are at least so far apart, unless the kernel wakes the reader.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
 /// The first read comes soon, so that a person sees that something happens.
 const FIRST_READ: Duration = Duration::from_millis(50);
@@ -24,29 +19,26 @@ const FIRST_READ: Duration = Duration::from_millis(50);
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing for so long, unless the bell rings.
+    /// Nothing for so long, unless the kernel wakes the reader.
     Sleep(Duration),
     Read,
     Stop,
 }
 
-/// The rhythm of the reads.
+/// When to read the map.
 #[derive(Debug)]
-pub struct Pace {
+pub struct Schedule {
     started: Instant,
     period: Duration,
     end: Option<Instant>,
+    last_read: Instant,
     due: Instant,
-    /// When it last looked, and how many records were inserted by then.
-    looked: (Instant, u64),
-    /// In a storm, how long until the next look.
-    slice: Option<Duration>,
     capacity: u64,
     taken: u64,
     fullest: u64,
 }
 
-impl Pace {
+impl Schedule {
     /// Reads are at most `period` apart; the map holds `capacity` records; after
     /// `duration`, if given, it is time to stop.
     pub fn new(period: Duration, capacity: u32, duration: Option<Duration>) -> Self {
@@ -55,19 +47,12 @@ impl Pace {
             started: now,
             period,
             end: duration.and_then(|duration| now.checked_add(duration)),
+            last_read: now,
             due: now + period.min(FIRST_READ),
-            looked: (now, 0),
-            slice: None,
             capacity: capacity.into(),
             taken: 0,
             fullest: 0,
         }
-    }
-
-    /// Records were taken out of the map.
-    pub fn took(&mut self, records: usize) {
-        self.taken += records as u64;
-        self.fullest = self.fullest.max(records as u64).min(self.capacity);
     }
 
     /// The most records seen in the map at once.
@@ -85,55 +70,39 @@ impl Pace {
         self.started.elapsed()
     }
 
-    /// The bell is to ring when the kernel has inserted so many records in all.
-    pub fn ring_at(&self) -> u64 {
-        let part = if self.slice.is_some() { LATE } else { EARLY };
-        self.taken + (self.capacity / part).max(1)
+    /// The kernel is to wake the reader when it has inserted so many records in all.
+    pub fn wake_at(&self) -> u64 {
+        self.taken + self.part(WAKE_AT)
     }
 
     /// What to do, when the kernel has put `inserted` records into the map so far.
-    pub fn next(&mut self, inserted: u64) -> Next {
+    pub fn next(&mut self, inserted: u64, now: Instant) -> Next {
         // The kernel counts after it inserts: a record may be taken before it is counted.
         let records = inserted.saturating_sub(self.taken).min(self.capacity);
         self.fullest = self.fullest.max(records);
-        let now = Instant::now();
-        self.look(now, inserted);
         if self.end.is_some_and(|end| now >= end) {
-            return Next::Stop;
+            Next::Stop
+        } else if now >= self.due || records >= self.part(WAKE_AT) {
+            Next::Read
+        } else {
+            Next::Sleep(self.end.map_or(self.due, |end| end.min(self.due)) - now)
         }
-        if now >= self.due || records >= self.early() {
-            // Not `due + period`: after a long read that would be in the past.
-            self.due = now + self.period;
-            return Next::Read;
-        }
-        let time = self.end.map_or(self.due, |end| end.min(self.due)) - now;
-        Next::Sleep(self.slice.map_or(time, |slice| slice.min(time)))
     }
 
-    /// So many records are worth an early read.
-    fn early(&self) -> u64 {
-        (self.capacity / EARLY).max(1)
+    /// A read has taken so many records out of the map. The next one is due after the period,
+    /// or when the map will have filled up to the early read, if it goes on like this.
+    pub fn taken(&mut self, records: usize, now: Instant) {
+        let records = records as u64;
+        self.taken += records;
+        self.fullest = self.fullest.max(records).min(self.capacity);
+        let parts = self.part(READ_AT) as f64 / records.max(1) as f64;
+        let early = (now - self.last_read).mul_f64(parts).max(SHORTEST_SLEEP);
+        self.last_read = now;
+        self.due = now + self.period.min(early);
     }
 
-    /// Decides on the next look: when half an early read has come together, if it goes on like
-    /// this. If that takes long, there is no storm.
-    fn look(&mut self, now: Instant, inserted: u64) {
-        let (before, inserted_before) = self.looked;
-        let time = now - before;
-        let grown = inserted.saturating_sub(inserted_before).max(1);
-        if time < self.slice.unwrap_or(*SLICE.start()) / 2 && grown < self.early() {
-            return; // too little to tell
-        }
-        let slice = time.mul_f64(self.early() as f64 / 2.0 / grown as f64);
-        let longest = match self.slice {
-            Some(slice) => slice * 2,
-            // It was calm, and now the bell has rung.
-            None if grown >= self.early() => FIRST_SLICE,
-            None => Duration::MAX,
-        };
-        let slice = slice.min(longest);
-        self.slice = (slice <= *SLICE.end()).then(|| slice.max(*SLICE.start()));
-        self.looked = (now, inserted);
+    fn part(&self, of: u64) -> u64 {
+        (self.capacity / of).max(1)
     }
 }
 
@@ -142,75 +111,75 @@ mod tests {
     use super::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
+    const SECOND: Duration = Duration::from_secs(1);
     const MS: Duration = Duration::from_millis(1);
 
-    #[test]
-    fn it_reads_when_the_period_is_over() {
-        let mut pace = Pace::new(Duration::ZERO, 100, None);
-        assert_eq!(pace.next(0), Next::Read);
-
-        let mut pace = Pace::new(HOUR, 100, None);
-        let first = pace.next(0);
-        assert!(matches!(first, Next::Sleep(time) if time <= FIRST_READ), "{first:?}");
-        pace.due = Instant::now();
-        assert_eq!(pace.next(0), Next::Read);
-        let second = pace.next(0);
-        assert!(matches!(second, Next::Sleep(time) if time > HOUR / 2), "{second:?}");
+    /// A schedule for a map of 3200 records, whose early read is one of 100; and its start.
+    fn schedule(period: Duration, duration: Option<Duration>) -> (Schedule, Instant) {
+        let schedule = Schedule::new(period, 3200, duration);
+        let start = schedule.started;
+        (schedule, start)
     }
 
     #[test]
-    fn it_reads_early_when_the_map_fills_up() {
-        let mut pace = Pace::new(HOUR, 100 * EARLY as u32, None);
-        pace.took(1000);
-        assert_eq!(pace.ring_at(), 1100);
-        assert!(matches!(pace.next(1099), Next::Sleep(_)));
-        assert_eq!(pace.next(1100), Next::Read);
-        assert_eq!(pace.fullest(), 1000);
-        pace.next(2500);
-        assert_eq!(pace.fullest(), 1500);
+    fn it_reads_soon_and_then_once_a_period() {
+        let (mut calm, start) = schedule(HOUR, None);
+        assert_eq!(calm.next(0, start), Next::Sleep(FIRST_READ));
+        let first = start + FIRST_READ;
+        assert_eq!(calm.next(0, first), Next::Read);
+        calm.taken(0, first);
+        assert_eq!(calm.next(0, first), Next::Sleep(FIRST_READ * 100));
+        calm.taken(0, first + HOUR);
+        assert_eq!(calm.next(0, first + HOUR), Next::Sleep(HOUR));
+        assert_eq!(calm.next(0, first + 2 * HOUR), Next::Read);
+    }
+
+    #[test]
+    fn in_a_storm_it_reads_when_the_early_read_has_come_together() {
+        let (mut storm, start) = schedule(HOUR, None);
+        storm.taken(400, start + SECOND);
+        assert_eq!(storm.next(400, start + SECOND), Next::Sleep(SECOND / 4));
+        // Ten times as many: no more than one read a millisecond.
+        storm.taken(500_000, start + 2 * SECOND);
+        assert_eq!(storm.next(500_400, start + 2 * SECOND), Next::Sleep(MS));
+        // It is over: not at once, but soon, the period counts again.
+        let mut now = start + 2 * SECOND;
+        for sleep in [100 * MS, 10 * SECOND, 1000 * SECOND, HOUR] {
+            now += storm.due - now;
+            storm.taken(0, now);
+            assert_eq!(storm.next(500_400, now), Next::Sleep(sleep));
+        }
+    }
+
+    #[test]
+    fn the_kernel_wakes_it_when_the_map_fills_up_all_the_same() {
+        let (mut surge, start) = schedule(HOUR, None);
+        surge.taken(1000, start);
+        assert_eq!(surge.wake_at(), 1400);
+        assert!(matches!(surge.next(1399, start), Next::Sleep(_)));
+        assert_eq!(surge.next(1400, start), Next::Read);
+        assert_eq!(surge.fullest(), 1000);
+        surge.next(2500, start);
+        assert_eq!(surge.fullest(), 1500);
+        surge.next(10_000, start);
+        assert_eq!(surge.fullest(), 3200);
     }
 
     #[test]
     fn the_smallest_map_is_read_at_every_record() {
-        let mut pace = Pace::new(HOUR, 1, None);
-        assert_eq!(pace.ring_at(), 1);
-        assert!(matches!(pace.next(0), Next::Sleep(_)));
-        assert_eq!(pace.next(1), Next::Read);
+        let mut smallest = Schedule::new(HOUR, 1, None);
+        let start = smallest.started;
+        assert_eq!(smallest.wake_at(), 1);
+        assert!(matches!(smallest.next(0, start), Next::Sleep(_)));
+        assert_eq!(smallest.next(1, start), Next::Read);
     }
 
     #[test]
     fn it_stops_at_the_end() {
-        let mut pace = Pace::new(HOUR, 100, Some(Duration::ZERO));
-        assert_eq!(pace.next(0), Next::Stop);
-        let mut pace = Pace::new(HOUR, 100, Some(5 * MS));
-        let next = pace.next(0);
-        assert!(matches!(next, Next::Sleep(time) if time <= 5 * MS), "{next:?}");
-    }
-
-    #[test]
-    fn in_a_storm_it_looks_by_itself_and_before_the_bell() {
-        let mut pace = Pace::new(HOUR, 100 * EARLY as u32, None);
-        let start = pace.looked.0;
-        // An early read is 100 records: half of them in 50 ms.
-        pace.look(start + 10 * MS, 10);
-        assert_eq!(pace.slice, Some(50 * MS));
-        assert_eq!(pace.ring_at(), 100 * EARLY / LATE);
-        assert!(matches!(pace.next(10), Next::Sleep(time) if time <= 50 * MS));
-        // Too fast for it, and too little to tell.
-        pace.look(start + 20 * MS, 100_000);
-        assert_eq!(pace.slice, Some(MS));
-        pace.look(start + 20 * MS + MS / 3, 100_001);
-        assert_eq!(pace.slice, Some(MS));
-        // Calm again, it seems: not at once.
-        for n in 1..8 {
-            pace.look(start + 20 * MS + (MS * (1 << n)), 100_000);
-            assert_eq!(pace.slice, Some(MS * (1 << n)));
-        }
-        pace.look(start + 300 * MS, 100_000);
-        assert_eq!(pace.slice, None);
-        assert_eq!(pace.ring_at(), 100);
-        // Perhaps the beginning of another one.
-        pace.look(start + HOUR, 100_100);
-        assert_eq!(pace.slice, Some(FIRST_SLICE));
+        let (mut over, start) = schedule(HOUR, Some(Duration::ZERO));
+        assert_eq!(over.next(0, start), Next::Stop);
+        let (mut soon, start) = schedule(HOUR, Some(5 * MS));
+        assert_eq!(soon.next(0, start), Next::Sleep(5 * MS));
+        assert_eq!(soon.next(0, start + 5 * MS), Next::Stop);
     }
 }

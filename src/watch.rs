@@ -2,7 +2,7 @@
 
 use std::cell::LazyCell;
 use std::os::fd::AsFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use regex::bytes::{NoExpand, Regex};
@@ -13,9 +13,9 @@ use crate::join::Join;
 use crate::loss::{Account, Loss, counters};
 use crate::options::Options;
 use crate::output::{Output, WRITE};
-use crate::pace::{Next, Pace};
 use crate::proc;
 use crate::record::{Kind, ProcessId, Program, Record};
+use crate::schedule::{Next, Schedule};
 use crate::skel::KernelAndUserMapSkel;
 use crate::stop::Stop;
 use crate::summary::Summary;
@@ -30,7 +30,7 @@ pub enum Wake {
 /// From the records of one read to the output, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
-    pace: Pace,
+    schedule: Schedule,
     bell: Bell,
     join: Join,
     account: Account,
@@ -58,7 +58,7 @@ impl Watch {
         with_tp: bool,
     ) -> Result<Self> {
         let mut watch = Self {
-            pace: Pace::new(options.period, options.max_entries, options.duration),
+            schedule: Schedule::new(options.period, options.max_entries, options.duration),
             bell: Bell::new(skel)?,
             join: Join::default(),
             account: Account::new(with_tp),
@@ -86,8 +86,8 @@ impl Watch {
     /// When the system refuses to wait.
     pub fn sleep(&mut self, skel: &mut KernelAndUserMapSkel<'_>, stop: &Stop) -> Result<Wake> {
         loop {
-            let next = self.pace.next(counters(skel).inserted);
-            self.bell.wind(skel, self.pace.ring_at())?;
+            let next = self.schedule.next(counters(skel).inserted, Instant::now());
+            self.bell.wind(skel, self.schedule.wake_at())?;
             // Also before a read: in a storm, nothing else asks whether to stop.
             let time = if let Next::Sleep(time) = next { time } else { Duration::ZERO };
             let asked = stop.wait(self.bell.as_fd(), time)?;
@@ -111,7 +111,7 @@ impl Watch {
         before: u64,
         skel: &KernelAndUserMapSkel<'_>,
     ) -> Result<()> {
-        self.pace.took(records.len());
+        self.schedule.taken(records.len(), Instant::now());
         // Nothing is lost where nothing happens, and a quiet machine shall cost nothing.
         let quiet = records.is_empty() && before != u64::MAX;
         self.improve(&mut records);
@@ -177,13 +177,13 @@ impl Watch {
         let captured = counters(skel).inserted - self.join.duplicates();
         let accounted = reported.execs + reported.exits + self.output.hidden();
         Ok(Summary {
-            run_time: self.pace.elapsed(),
+            run_time: self.schedule.elapsed(),
             reported,
             hidden: self.output.hidden(),
             unwritten: captured.saturating_sub(accounted),
             loss: self.loss(),
-            fullest: self.pace.fullest(),
-            capacity: self.pace.capacity(),
+            fullest: self.schedule.fullest(),
+            capacity: self.schedule.capacity(),
         })
     }
 }
