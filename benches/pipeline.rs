@@ -4,10 +4,11 @@ mod events;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use events::{EVENTS, FACTS, decoded, dev_null, elements, joined, print_json};
-use kernel_and_user_map::clock::Clock;
-use kernel_and_user_map::options::TimeStyle;
-use kernel_and_user_map::table::{Table, Terminal};
+use events::{EVENTS, decoded, dev_null, elements, print, tracked};
+use kernel_and_user_map::report::columns::TimeColumn;
+use kernel_and_user_map::report::events_json::EventsJson;
+use kernel_and_user_map::report::events_table::EventsTable;
+use kernel_and_user_map::report::{Report, TimeStyle};
 
 fn main() {
     divan::main();
@@ -20,11 +21,11 @@ fn decode(bencher: Bencher<'_, '_>) {
 }
 
 #[divan::bench]
-fn join(bencher: Bencher<'_, '_>) {
+fn track(bencher: Bencher<'_, '_>) {
     let records = decoded(&elements());
     bencher.counter(ItemsCount::new(EVENTS)).with_inputs(|| records.clone()).bench_local_values(
         |records| {
-            joined(records, |event| {
+            tracked(records, |event| {
                 divan::black_box(event);
                 Ok(())
             });
@@ -32,31 +33,30 @@ fn join(bencher: Bencher<'_, '_>) {
     );
 }
 
-#[divan::bench]
-fn join_and_print_table(bencher: Bencher<'_, '_>) {
-    let (records, clock) = (decoded(&elements()), Clock::new());
-    let (mut out, mut table) = (dev_null(), Table::new(Terminal::default(), TimeStyle::Local));
-    bencher.counter(ItemsCount::new(EVENTS)).with_inputs(|| records.clone()).bench_local_values(
-        |records| {
-            joined(records, |event| table.event(&mut out, event, &clock, &FACTS));
-        },
-    );
-}
-
-#[divan::bench]
-fn join_and_print_json(bencher: Bencher<'_, '_>) {
-    let (records, clock, mut out) = (decoded(&elements()), Clock::new(), dev_null());
+fn track_and_print(bencher: Bencher<'_, '_>, mut report: impl Report) {
+    let (records, mut out) = (decoded(&elements()), dev_null());
     bencher
         .counter(ItemsCount::new(EVENTS))
         .with_inputs(|| records.clone())
-        .bench_local_values(|records| print_json(&mut out, records, &clock));
+        .bench_local_values(|records| print(&mut out, records, &mut report));
+}
+
+#[divan::bench]
+fn track_and_print_table(bencher: Bencher<'_, '_>) {
+    let time = TimeColumn::new(TimeStyle::Local, 0);
+    track_and_print(bencher, EventsTable::new(time, false));
+}
+
+#[divan::bench]
+fn track_and_print_json(bencher: Bencher<'_, '_>) {
+    track_and_print(bencher, EventsJson::default());
 }
 
 /// The target is 500,000 events a second on one core.
 #[divan::bench]
-fn decode_join_and_print_json(bencher: Bencher<'_, '_>) {
-    let (elements, clock, mut out) = (elements(), Clock::new(), dev_null());
+fn decode_track_and_print_json(bencher: Bencher<'_, '_>) {
+    let (elements, mut out, mut report) = (elements(), dev_null(), EventsJson::default());
     bencher
         .counter(ItemsCount::new(EVENTS))
-        .bench_local(|| print_json(&mut out, decoded(&elements), &clock));
+        .bench_local(|| print(&mut out, decoded(&elements), &mut report));
 }

@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
-use clap::{ColorChoice, Parser, ValueEnum};
+use clap::{ColorChoice, Parser};
 use jiff::SignedDuration;
 use nix::unistd::User;
 use regex::bytes::Regex;
 
-use crate::cgroups;
+use crate::process::redaction::Redaction;
+use crate::report::filter::{EventName, Filter};
+use crate::report::{Format, TimeStyle, View};
+use crate::system::cgroups;
 
 const FILTERS: &str = "Filters (an event must pass all of them)";
 
@@ -109,35 +112,26 @@ pub struct Options {
 /// The exit status that `--fail-on-loss` asks for.
 pub const LOSS_STATUS: u8 = 3;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Aligned columns, for people
-    Table,
-    /// JSON Lines, one object a line, for programs
-    Json,
-}
+impl Options {
+    /// Which events are to be shown.
+    pub fn filter(&self) -> Filter {
+        Filter {
+            user: self.user,
+            pids: self.pid.clone(),
+            ppid: self.ppid,
+            name: self.name.clone(),
+            cgroup: self.cgroup.clone(),
+            container: self.container.clone(),
+            failed: self.failed,
+            min_duration: self.min_duration,
+            event: self.event,
+        }
+    }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum View {
-    /// Each exec and each exit as it happens
-    Events,
-    /// The processes alive, once a period
-    Processes,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum EventName {
-    Exec,
-    Exit,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub enum TimeStyle {
-    #[default]
-    Local,
-    Utc,
-    Relative,
-    None,
+    /// What is to be hidden in command lines.
+    pub fn redaction(&self) -> Redaction {
+        Redaction::new(self.redact.clone())
+    }
 }
 
 fn period(text: &str) -> Result<Duration, String> {

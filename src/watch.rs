@@ -1,45 +1,47 @@
-//! What user space keeps from one read of the map to the next.
+//! A watch: what user space keeps from one read of the map to the next. It ties the rooms
+//! together: records from [`kernel`](crate::kernel) go through the tracker to the reports.
 
 use std::cell::LazyCell;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use regex::bytes::{NoExpand, Regex};
 
-use crate::bell::Bell;
-use crate::clock::boot_now;
-use crate::join::Join;
-use crate::loss::{Account, Loss, counters};
+use crate::kernel::loss_counters::{LossCounters, counters};
+use crate::kernel::skel::KernelAndUserMapSkel;
+use crate::kernel::wakeup::Wakeup;
 use crate::options::Options;
-use crate::output::{Output, WRITE};
-use crate::proc;
-use crate::record::{Kind, ProcessId, Program, Record};
-use crate::schedule::{Next, Schedule};
-use crate::skel::KernelAndUserMapSkel;
-use crate::stop::Stop;
-use crate::summary::Summary;
+use crate::process::loss::Loss;
+use crate::process::record::{Kind, ProcessId, Record};
+use crate::process::redaction::Redaction;
+use crate::process::schedule::{Next, Schedule};
+use crate::process::tracker::{SETTLE_NS, Tracker};
+use crate::report::closing_account::ClosingAccount;
+use crate::report::sink::WRITE;
+use crate::reporter::Reporter;
+use crate::system::clock::boot_now;
+use crate::system::proc;
+use crate::system::stop::Stop;
 
-/// Why a sleep is over.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Wake {
-    Read,
-    Stop,
-}
-
-/// From the records of one read to the output, with the account of what was lost.
+/// From the records of one read to the reports, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
     schedule: Schedule,
-    bell: Bell,
-    join: Join,
-    account: Account,
-    output: Output,
-    redact: Vec<Regex>,
+    wakeup: Wakeup,
+    tracker: Tracker,
+    loss: LossCounters,
+    reporter: Reporter,
+    redaction: Redaction,
+    unseen: Unseen,
+}
+
+/// After a loss: processes that have ended unseen.
+#[derive(Debug)]
+struct Unseen {
     /// Whether `/proc` shows the pids that the records have, without privileges.
     has_proc: LazyCell<bool>,
-    /// After a loss: processes that `/proc` no longer has, and when it was asked. Unless
-    /// their exits come with the next read, those are among the lost.
+    /// Those that `/proc` no longer has, and when it was asked. Unless their exits come with
+    /// the next read, those are among the lost.
     gone: Vec<ProcessId>,
     gone_at: u64,
 }
@@ -50,120 +52,135 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// When the kernel's bell can't be heard.
-    pub fn new(
+    /// When the kernel's wake-up can't be received.
+    pub fn begin(
         options: &Options,
-        output: Output,
+        reporter: Reporter,
         skel: &KernelAndUserMapSkel<'_>,
         with_tp: bool,
     ) -> Result<Self> {
-        let mut watch = Self {
-            schedule: Schedule::new(options.period, options.max_entries, options.duration),
-            bell: Bell::new(skel)?,
-            join: Join::default(),
-            account: Account::new(with_tp),
-            output,
-            redact: options.redact.clone(),
-            has_proc: LazyCell::new(proc::is_usable),
-            gone: Vec::new(),
-            gone_at: 0,
-        };
+        let redaction = options.redaction();
+        let mut tracker = Tracker::default();
         if proc::is_usable() {
-            watch.join.add_running(proc::running(), |program| redact(&watch.redact, program));
+            tracker.add_running(proc::running(), |program| redaction.apply(program));
         }
-        Ok(watch)
+        Ok(Self {
+            schedule: Schedule::new(options.period, options.max_entries, options.duration),
+            wakeup: Wakeup::new(skel)?,
+            tracker,
+            loss: LossCounters::new(with_tp),
+            reporter,
+            redaction,
+            unseen: Unseen {
+                has_proc: LazyCell::new(proc::is_usable),
+                gone: Vec::new(),
+                gone_at: 0,
+            },
+        })
     }
 
     /// What to tell a person when the watch begins.
-    pub fn greeting(&self) -> String {
-        self.output.greeting()
+    pub fn greeting(&self) -> &str {
+        self.reporter.greeting()
     }
 
-    /// Sleeps until the map should be read, or the program should end.
+    /// Sleeps until the map should be read, and tells so; or until the program should end.
     ///
     /// # Errors
     ///
     /// When the system refuses to wait.
-    pub fn sleep(&mut self, skel: &mut KernelAndUserMapSkel<'_>, stop: &Stop) -> Result<Wake> {
+    pub fn sleep(&mut self, skel: &mut KernelAndUserMapSkel<'_>, stop: &Stop) -> Result<bool> {
         loop {
             let next = self.schedule.next(counters(skel).inserted, Instant::now());
-            self.bell.wind(skel, self.schedule.wake_at())?;
+            self.wakeup.set(skel, self.schedule.wake_at())?;
             // Also before a read: in a storm, nothing else asks whether to stop.
             let time = if let Next::Sleep(time) = next { time } else { Duration::ZERO };
-            let asked = stop.wait(self.bell.as_fd(), time)?;
-            match next {
-                Next::Sleep(_) if !asked => {}
-                Next::Read if !asked => return Ok(Wake::Read),
-                _ => return Ok(Wake::Stop),
+            let asked_to_stop = stop.wait(self.wakeup.as_fd(), time)?;
+            if asked_to_stop || next == Next::Stop {
+                return Ok(false);
+            }
+            if next == Next::Read {
+                return Ok(true);
             }
         }
     }
 
-    /// Takes in the records of one read, and prints the events older than `before`
-    /// (boot-clock nanoseconds), and what was lost.
+    /// Takes in the records of one read that began at `read_at` (boot-clock nanoseconds), and
+    /// reports all but the newest: a record that is not in the map yet may be older.
     ///
     /// # Errors
     ///
     /// When stdout can't be written to, or the kernel does not tell about its programs.
-    pub fn print(
+    pub fn report(
         &mut self,
-        mut records: Vec<Record>,
-        before: u64,
+        records: Vec<Record>,
+        read_at: u64,
         skel: &KernelAndUserMapSkel<'_>,
     ) -> Result<()> {
-        self.schedule.taken(records.len(), Instant::now());
         // Nothing is lost where nothing happens, and a quiet machine shall cost nothing.
-        let quiet = records.is_empty() && before != u64::MAX;
-        self.improve(&mut records);
-        self.join.add(records);
-        self.join.release(before, |event| self.output.event(event)).context(WRITE)?;
-        // All that is older is printed now, so what is noticed here gets this time.
-        let now = before.min(boot_now());
-        if before > self.gone_at {
-            for process in self.gone.drain(..) {
-                self.join.lost(process, now, |event| self.output.event(event)).context(WRITE)?;
-            }
+        let is_quiet = records.is_empty();
+        self.report_before(read_at - SETTLE_NS, records)?;
+        if !is_quiet {
+            self.report_loss(read_at - SETTLE_NS, skel)?;
         }
-        if !quiet {
-            let lost = self.account.update(skel)?;
-            self.output.loss(&lost, now).context(WRITE)?;
-            if lost.any_exits() && self.gone.is_empty() && *self.has_proc {
-                let live = self.join.live().map(|(process, _)| process);
-                self.gone_at = boot_now();
-                self.gone = live.filter(|&process| proc::is_gone(process)).collect();
-            }
-        }
-        self.output.processes(self.join.live()).context(WRITE)?;
-        self.output.flush().context(WRITE)
+        self.end_of_read()
     }
 
-    /// Completes command lines that were too long for their record, while their processes
-    /// live, and hides what is to be hidden.
-    fn improve(&self, records: &mut [Record]) {
-        for Record { process, kind, .. } in records {
-            let Kind::Exec(program) = kind else { continue };
-            if program.args_truncated()
-                && *self.has_proc
-                && let Some(argv) = proc::argv_of(*process)
-            {
-                program.complete(argv);
-            }
-            redact(&self.redact, program);
-        }
-    }
-
-    /// With `--summary`, prints the commands that ran.
+    /// The same with the records of the last read: reports all.
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn print_commands(&mut self) -> Result<()> {
-        self.output.commands().context(WRITE)
+    /// As for [`Self::report`].
+    pub fn report_last(
+        &mut self,
+        records: Vec<Record>,
+        skel: &KernelAndUserMapSkel<'_>,
+    ) -> Result<()> {
+        self.report_before(u64::MAX, records)?;
+        self.report_loss(u64::MAX, skel)?;
+        self.end_of_read()?;
+        self.reporter.end().context(WRITE)
+    }
+
+    /// Reports the events before a time, and the processes that have ended unseen.
+    fn report_before(&mut self, before: u64, mut records: Vec<Record>) -> Result<()> {
+        let Self { tracker, reporter, unseen, .. } = self;
+        self.schedule.taken(records.len(), Instant::now());
+        for record in &mut records {
+            complete(record, &unseen.has_proc, &self.redaction);
+        }
+        tracker.add(records);
+        tracker.events_before(before, |event| reporter.event(event)).context(WRITE)?;
+        if before > unseen.gone_at {
+            for process in unseen.gone.drain(..) {
+                // All that is older is reported, so what is noticed here gets this time.
+                let now = before.min(boot_now());
+                tracker.exit_unseen(process, now, |event| reporter.event(event)).context(WRITE)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn report_loss(&mut self, before: u64, skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
+        let Self { tracker, unseen, .. } = self;
+        let lost = self.loss.update(skel)?;
+        self.reporter.loss(&lost, before.min(boot_now())).context(WRITE)?;
+        if lost.any_exits() && unseen.gone.is_empty() && *unseen.has_proc {
+            let live = tracker.live().map(|(process, _)| process);
+            unseen.gone_at = boot_now();
+            unseen.gone = live.filter(|&process| proc::is_gone(process)).collect();
+        }
+        Ok(())
+    }
+
+    fn end_of_read(&mut self) -> Result<()> {
+        self.reporter.period(self.tracker.live()).context(WRITE)?;
+        self.reporter.flush().context(WRITE)
     }
 
     /// All that was lost so far.
     pub fn loss(&self) -> Loss {
-        self.account.total()
+        self.loss.total()
     }
 
     /// The closing account.
@@ -171,15 +188,15 @@ impl Watch {
     /// # Errors
     ///
     /// When the kernel does not tell about its programs.
-    pub fn summary(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Summary> {
-        self.account.update(skel)?;
-        let reported = self.output.reported();
-        let captured = counters(skel).inserted - self.join.duplicates();
-        let accounted = reported.execs + reported.exits + self.output.hidden();
-        Ok(Summary {
+    pub fn closing_account(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<ClosingAccount> {
+        self.loss.update(skel)?;
+        let reported = self.reporter.reported();
+        let captured = counters(skel).inserted - self.tracker.duplicates();
+        let accounted = reported.execs + reported.exits + self.reporter.hidden();
+        Ok(ClosingAccount {
             run_time: self.schedule.elapsed(),
             reported,
-            hidden: self.output.hidden(),
+            hidden: self.reporter.hidden(),
             unwritten: captured.saturating_sub(accounted),
             loss: self.loss(),
             fullest: self.schedule.fullest(),
@@ -188,31 +205,14 @@ impl Watch {
     }
 }
 
-/// Puts `***` in place of all that matches in any argument.
-fn redact(patterns: &[Regex], program: &mut Program) {
-    if patterns.iter().any(|pattern| program.args().any(|arg| pattern.is_match(arg))) {
-        program.map_args(|arg| {
-            let hide = |arg: Vec<u8>, pattern: &Regex| {
-                pattern.replace_all(&arg, NoExpand(b"***")).into_owned()
-            };
-            patterns.iter().fold(arg.to_vec(), hide)
-        });
+/// Completes a command line that was too long for its record, while its process lives, and
+/// hides what is to be hidden.
+fn complete(record: &mut Record, has_proc: &LazyCell<bool>, redaction: &Redaction) {
+    let Kind::Exec(program) = &mut record.kind else { return };
+    if program.args_truncated() && **has_proc {
+        if let Some(argv) = proc::argv_of(record.process) {
+            program.complete(argv);
+        }
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_matches_in_an_argument_is_hidden() {
-        let patterns = ["secret", "(?i)token=[^ ]*"].map(|text| Regex::new(text).expect("a regex"));
-        let argv = b"run\0--password=secret1\0TOKEN=$1 rest\0".to_vec();
-        let size = argv.len();
-        let mut program = Program::new(None, argv, size);
-        redact(&patterns, &mut program);
-        let args: Vec<_> = program.args().collect();
-        assert_eq!(args, [&b"run"[..], b"--password=***1", b"*** rest"]);
-        assert!(!program.args_truncated());
-    }
+    redaction.apply(program);
 }

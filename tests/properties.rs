@@ -2,15 +2,16 @@
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
-use kernel_and_user_map::clock::Clock;
-use kernel_and_user_map::join::{Event, EventKind, Origin};
-use kernel_and_user_map::json;
-use kernel_and_user_map::options::TimeStyle;
-use kernel_and_user_map::output::Facts;
-use kernel_and_user_map::record::{Kind, ProcessId, Program, Record};
-use kernel_and_user_map::skel::types;
-use kernel_and_user_map::table::{Table, Terminal};
-use kernel_and_user_map::wait_status::Outcome;
+use kernel_and_user_map::kernel::decode::decode;
+use kernel_and_user_map::kernel::skel::types;
+use kernel_and_user_map::process::event::{Event, EventKind, Names};
+use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Record};
+use kernel_and_user_map::process::wait_status::Outcome;
+use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::columns::TimeColumn;
+use kernel_and_user_map::report::events_json::EventsJson;
+use kernel_and_user_map::report::events_table::EventsTable;
+use kernel_and_user_map::report::{Output, Report, TimeStyle, Window};
 use proptest::prelude::*;
 
 const KEY: usize = size_of::<types::process_key>();
@@ -45,30 +46,30 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }
 
-fn with_event<T>(
-    argv: Vec<u8>,
+/// What a report prints of the exit of a process.
+fn printed(
+    report: &mut impl Report,
+    window: Option<Window>,
+    program: &Program,
     comm: &[u8],
-    filename: Option<Vec<u8>>,
     status: i32,
-    truncated: bool,
-    f: impl FnOnce(&Event<'_>) -> T,
-) -> T {
-    let program = Program::new(filename, argv.clone(), argv.len() + usize::from(truncated));
+) -> String {
+    let common = Common { ppid: 1, uid: 0, gid: 0, cgroup_id: 0, comm: comm.into() };
     let outcome = Some(Outcome::from_wait_status(status));
-    f(&Event {
+    let event = Event {
         kind: EventKind::Exit { outcome, duration: Some(1), usage: None },
         time: 2,
         process: ProcessId { pid: 1, start_time: 1 },
-        ppid: 1,
-        parent: Some(comm),
-        uid: 0,
-        gid: 0,
-        cgroup_id: 0,
         exec_id: 0,
-        comm,
-        program: Some(&program),
-        origin: Origin { uid: 0, cgroup_id: 0, comm },
-    })
+        common: &common,
+        parent: Some(comm),
+        program: Some(program),
+        origin: &common,
+    };
+    let mut bytes = Vec::new();
+    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
+    report.event(&mut out, &event, &Names::default()).expect("memory");
+    String::from_utf8(bytes).expect("UTF-8")
 }
 
 proptest! {
@@ -82,7 +83,7 @@ proptest! {
     ) {
         let mut key = key;
         key[16..20].copy_from_slice(&event.to_ne_bytes());
-        match Record::decode(&key, &value) {
+        match decode(&key, &value) {
             Ok(Record { kind: Kind::Exec(program), .. }) => {
                 prop_assert_eq!(event, 0);
                 prop_assert!(program.args().map(|arg| arg.len() + 1).sum::<usize>() <= VALUE);
@@ -98,7 +99,7 @@ proptest! {
         value in prop::collection::vec(any::<u8>(), 0..2 * VALUE),
     ) {
         prop_assume!((key.len(), value.len()) != (KEY, VALUE));
-        prop_assert!(Record::decode(&key, &value).is_err());
+        prop_assert!(decode(&key, &value).is_err());
     }
 
     #[test]
@@ -106,13 +107,10 @@ proptest! {
         argv in text(), comm in text(), status in any::<i32>(), truncated: bool,
         width in prop::option::of(0_usize..200),
     ) {
-        let mut out = Vec::new();
-        with_event(argv, &comm, None, status, truncated, |event| {
-            let mut table = Table::new(Terminal { size: width.map(|width| (width, 24)), colour: false }, TimeStyle::Local);
-            table.event(&mut out, event, &Clock::new(), &Facts::default())
-        })
-        .expect("memory");
-        let line = String::from_utf8(out).expect("UTF-8");
+        let program = Program::new(None, argv.clone(), argv.len() + usize::from(truncated));
+        let window = width.map(|columns| Window { columns, lines: 24 });
+        let mut table = EventsTable::new(TimeColumn::new(TimeStyle::Local, 0), false);
+        let line = printed(&mut table, window, &program, &comm, status);
         let line = line.strip_suffix('\n').expect("a line");
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
@@ -123,16 +121,10 @@ proptest! {
         argv in text(), comm in text(), filename in prop::option::of(text()), status in any::<i32>(),
         truncated: bool,
     ) {
-        let args: Vec<_> = Program::new(None, argv.clone(), argv.len())
-            .args()
-            .map(|arg| String::from_utf8_lossy(arg).into_owned())
-            .collect();
-        let mut out = Vec::new();
-        with_event(argv, &comm, filename, status, truncated, |event| {
-            json::event(&mut out, event, &Clock::new(), &Facts::default())
-        })
-        .expect("memory");
-        let line = String::from_utf8(out).expect("UTF-8");
+        let size = argv.len() + usize::from(truncated);
+        let program = Program::new(filename, argv, size);
+        let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
+        let line = printed(&mut EventsJson::default(), None, &program, &comm, status);
         prop_assert!(!line.trim_end_matches('\n').contains(char::is_control), "{line:?}");
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         prop_assert_eq!(&value["args"], &serde_json::json!(args));

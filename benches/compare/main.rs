@@ -18,7 +18,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use kernel_and_user_map::clock::Clock;
+use kernel_and_user_map::report::events_json::EventsJson;
 use machine::{Alive, Settings, count_bpf_time, cpus, program, room_for_processes, spawn, storm};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
@@ -153,11 +153,12 @@ pub fn median(figures: &[f64]) -> f64 {
 /// Events a second from the bytes of the map to JSON in /dev/null, on one core.
 fn pipeline() -> f64 {
     const READS: usize = 50;
-    let (elements, clock, mut out) = (events::elements(), Clock::new(), events::dev_null());
+    let (elements, mut out) = (events::elements(), events::dev_null());
+    let mut report = EventsJson::default();
     let once = |_| {
         let begun = Instant::now();
         for _ in 0..READS {
-            events::print_json(&mut out, events::decoded(&elements), &clock);
+            events::print(&mut out, events::decoded(&elements), &mut report);
         }
         (READS * elements.len()) as f64 / begun.elapsed().as_secs_f64()
     };

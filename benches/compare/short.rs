@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use kernel_and_user_map::skel::KernelAndUserMapSkelBuilder;
+use kernel_and_user_map::kernel::skel::KernelAndUserMapSkelBuilder;
 use libbpf_rs::libbpf_sys::bpf_insn;
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 

@@ -7,14 +7,15 @@
 )]
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter};
 
-use kernel_and_user_map::clock::Clock;
-use kernel_and_user_map::join::{Event, Join};
-use kernel_and_user_map::json;
-use kernel_and_user_map::output::Facts;
-use kernel_and_user_map::record::Record;
-use kernel_and_user_map::skel::types;
+use kernel_and_user_map::kernel::decode::decode;
+use kernel_and_user_map::kernel::skel::types;
+use kernel_and_user_map::process::event::{Event, Names};
+use kernel_and_user_map::process::record::Record;
+use kernel_and_user_map::process::tracker::Tracker;
+use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::{Output, Report};
 
 /// Processes of one read: what a busy machine starts and ends in a second.
 const PROCESSES: u32 = 1000;
@@ -59,14 +60,14 @@ fn bytes_of<T: plain::Plain>(value: &T) -> Vec<u8> {
 }
 
 pub fn decoded(elements: &[Bytes]) -> Vec<Record> {
-    elements.iter().filter_map(|(key, value)| Record::decode(key, value).ok()).collect()
+    elements.iter().filter_map(|(key, value)| decode(key, value).ok()).collect()
 }
 
-/// What has been read once, joined into events.
-pub fn joined(records: Vec<Record>, mut each: impl FnMut(&Event<'_>) -> io::Result<()>) {
-    let mut join = Join::default();
-    join.add(records);
-    let printed = join.release(u64::MAX, &mut each);
+/// What has been read once, as events.
+pub fn tracked(records: Vec<Record>, mut each: impl FnMut(&Event<'_>) -> io::Result<()>) {
+    let mut tracker = Tracker::default();
+    tracker.add(records);
+    let printed = tracker.events_before(u64::MAX, &mut each);
     assert!(printed.is_ok(), "/dev/null takes everything");
 }
 
@@ -75,8 +76,8 @@ pub fn dev_null() -> BufWriter<File> {
     BufWriter::with_capacity(64 * 1024, file)
 }
 
-pub const FACTS: Facts<'static> = Facts { user: Some("root"), cgroup: None };
-
-pub fn print_json(out: &mut impl Write, records: Vec<Record>, clock: &Clock) {
-    joined(records, |event| json::event(out, event, clock, &FACTS));
+pub fn print(to: &mut BufWriter<File>, records: Vec<Record>, report: &mut impl Report) {
+    let names = Names { user: Some("root".into()), cgroup: None };
+    let mut out = Output { to, clock: WallClock::default(), window: None };
+    tracked(records, |event| report.event(&mut out, event, &names).map(|_| ()));
 }

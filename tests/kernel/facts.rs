@@ -82,7 +82,8 @@ struct Cgroup(PathBuf);
 
 impl Cgroup {
     fn new(name: &str) -> Self {
-        let root = kernel_and_user_map::cgroups::mount_point().expect("cgroup v2 is mounted");
+        let root =
+            kernel_and_user_map::system::cgroups::mount_point().expect("cgroup v2 is mounted");
         let path = root.join(format!("{name}-{}", std::process::id()));
         fs::create_dir(&path).expect("root may create cgroups");
         Self(path)
@@ -126,7 +127,7 @@ fn a_process_is_in_its_cgroup() {
 fn a_container_is_known_by_its_cgroup_and_can_be_asked_for() {
     let _machine = share_machine();
     let id = format!("{:0>48}{:016x}", "abc", std::process::id());
-    let root = kernel_and_user_map::cgroups::mount_point().expect("cgroup v2 is mounted");
+    let root = kernel_and_user_map::system::cgroups::mount_point().expect("cgroup v2 is mounted");
     let cgroup = Cgroup(root.join(format!("docker-{id}.scope")));
     fs::create_dir(&cgroup.0).expect("root may create cgroups");
     let watcher = Watcher::start(&["--container", &id[..62]]);

@@ -1,6 +1,5 @@
-//! What the kernel could not deliver: `happened = reported + dropped + missed`.
+//! The kernel's counts of what it could not deliver.
 
-use std::fmt;
 use std::mem::offset_of;
 use std::os::fd::{AsFd, AsRawFd as _};
 use std::ptr;
@@ -8,71 +7,19 @@ use std::ptr;
 use anyhow::{Context as _, Result};
 use libbpf_rs::{ProgramMut, libbpf_sys};
 
-use crate::preflight::kernel_version;
-use crate::skel::{KernelAndUserMapSkel, types};
-
-/// Events lost. The totals of a run, or what came since the last report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Loss {
-    /// The map was full: an exact count.
-    pub dropped_execs: u64,
-    pub dropped_exits: u64,
-    /// The kernel skipped both of a tracepoint's programs: an upper bound.
-    pub missed_execs_at_most: u64,
-    pub missed_exits_at_most: u64,
-}
-
-impl Loss {
-    pub fn is_none(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether the map was full at some time.
-    pub fn any_dropped(&self) -> bool {
-        self.dropped_execs > 0 || self.dropped_exits > 0
-    }
-
-    /// Whether any exit was, or may have been, lost.
-    pub fn any_exits(&self) -> bool {
-        self.dropped_exits > 0 || self.missed_exits_at_most > 0
-    }
-
-    /// What was lost since `earlier`.
-    pub fn since(&self, earlier: &Self) -> Self {
-        // A bound is the smaller of two counts that are read one after the other, so it
-        // may waver; it never takes back what it said.
-        let grown = |now: u64, before: u64| now.saturating_sub(before);
-        Self {
-            dropped_execs: grown(self.dropped_execs, earlier.dropped_execs),
-            dropped_exits: grown(self.dropped_exits, earlier.dropped_exits),
-            missed_execs_at_most: grown(self.missed_execs_at_most, earlier.missed_execs_at_most),
-            missed_exits_at_most: grown(self.missed_exits_at_most, earlier.missed_exits_at_most),
-        }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "dropped {} execs, {} exits; missed at most {} execs, {} exits",
-            self.dropped_execs,
-            self.dropped_exits,
-            self.missed_execs_at_most,
-            self.missed_exits_at_most
-        )
-    }
-}
+use super::preflight::kernel_version;
+use super::skel::{KernelAndUserMapSkel, types};
+use crate::process::loss::Loss;
 
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]
-pub struct Account {
+pub struct LossCounters {
     /// Whether the tp/ programs are loaded, and the kernel counts how often it skips them.
     tp_is_counted: bool,
     total: Loss,
 }
 
-impl Account {
+impl LossCounters {
     /// `with_tp`: whether the tp/ programs are attached beside their twins.
     pub fn new(with_tp: bool) -> Self {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
@@ -85,7 +32,7 @@ impl Account {
         self.total
     }
 
-    /// Brings the account up to date, and tells what was lost since the last time.
+    /// Brings the totals up to date, and tells what was lost since the last time.
     ///
     /// # Errors
     ///
@@ -94,7 +41,9 @@ impl Account {
         let counters = counters(skel);
         let progs = &skel.progs;
         let missed = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<u64> {
-            // An event is missed only if both its programs were skipped.
+            // An event is missed only if both its programs were skipped. The first count alone
+            // is a bound on every kernel: since 6.1, bpf_trace_run() counts each program that
+            // it skips; before, it skips none.
             let bound = misses(tp_btf)?;
             Ok(if self.tp_is_counted { bound.min(misses(tp)?) } else { bound })
         };
@@ -142,19 +91,4 @@ fn misses(program: &impl AsFd) -> Result<u64> {
             .context("the kernel does not tell how often it skipped a program");
     }
     Ok(info.recursion_misses)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn growth_is_what_came_since() {
-        let earlier = Loss { dropped_execs: 2, missed_exits_at_most: 5, ..Loss::default() };
-        let now = Loss { dropped_execs: 7, missed_exits_at_most: 4, ..Loss::default() };
-        let since = now.since(&earlier);
-        assert_eq!(since, Loss { dropped_execs: 5, ..Loss::default() });
-        assert!(since.any_dropped() && !since.is_none());
-        assert!(now.since(&now).is_none());
-    }
 }

@@ -3,34 +3,15 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::rc::Rc;
 
 use procfs::process::{Process, Stat, all_processes};
 
-use crate::cgroups;
-use crate::record::ProcessId;
+use super::cgroups;
+use crate::process::record::{Common, ProcessId, TICK_NS, is_same_start};
+use crate::process::tracker::Running;
 
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO in the kernel).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
-
-/// A clock tick of `/proc/PID/stat`, in nanoseconds: USER_HZ is 100 on every architecture
-/// that Linux with BPF runs on.
-const TICK_NS: u64 = 10_000_000;
-
-/// A process as `/proc` shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Running {
-    /// Its start time is exact to a clock tick only.
-    pub process: ProcessId,
-    pub ppid: u32,
-    pub uid: u32,
-    pub gid: u32,
-    /// Id in the cgroup v2 hierarchy; 0 where it is not known.
-    pub cgroup_id: u64,
-    pub comm: Rc<[u8]>,
-    /// argv, each argument with its NUL; empty for a kernel thread.
-    pub argv: Vec<u8>,
-}
 
 /// Whether `/proc` shows the pids that the records have. In a container it does not, nor to
 /// others than root if it is mounted with `hidepid`.
@@ -50,17 +31,18 @@ pub fn running() -> Vec<Running> {
 fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
     let stat = process.stat().ok().filter(is_alive)?;
     let status = process.status().ok()?;
+    let process_id =
+        ProcessId { pid: stat.pid as u32, start_time: stat.starttime.checked_mul(TICK_NS)? };
     Some(Running {
-        process: ProcessId {
-            pid: stat.pid.cast_unsigned(),
-            start_time: stat.starttime.checked_mul(TICK_NS)?,
+        process: process_id,
+        common: Common {
+            ppid: stat.ppid as u32,
+            uid: status.ruid,
+            gid: status.rgid,
+            cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
+            comm: stat.comm.into_bytes().into(),
         },
-        ppid: stat.ppid.cast_unsigned(),
-        uid: status.ruid,
-        gid: status.rgid,
-        cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
-        comm: stat.comm.into_bytes().into(),
-        argv: cmdline(stat.pid.cast_unsigned()),
+        argv: cmdline(process_id.pid),
     })
 }
 
@@ -82,7 +64,7 @@ fn cmdline(pid: u32) -> Vec<u8> {
 }
 
 fn stat_of(process: ProcessId) -> Option<Stat> {
-    let stat = Process::new(process.pid.cast_signed()).and_then(|process| process.stat()).ok()?;
+    let stat = Process::new(process.pid as i32).and_then(|process| process.stat()).ok()?;
     let same = is_same_start(process.start_time, stat.starttime * TICK_NS);
     (same && is_alive(&stat)).then_some(stat)
 }
@@ -102,11 +84,6 @@ pub fn argv_of(process: ProcessId) -> Option<Vec<u8>> {
 /// The time on a CPU of a process that still runs, in nanoseconds, exact to a clock tick.
 pub fn cpu_of(process: ProcessId) -> Option<u64> {
     stat_of(process).map(|stat| (stat.utime + stat.stime) * TICK_NS)
-}
-
-/// Whether two start times are the same, of which one may be exact to a clock tick only.
-pub fn is_same_start(a: u64, b: u64) -> bool {
-    a / TICK_NS == b / TICK_NS
 }
 
 #[cfg(test)]
@@ -132,11 +109,13 @@ mod tests {
     fn a_process_that_runs_is_described() {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep starts");
         // Until it has called exec.
-        while !cmdline(child.id()).starts_with(b"sleep") {}
+        while !cmdline(child.id()).starts_with(b"sleep") {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
         let running = running();
         let seen = running.iter().find(|running| running.process.pid == child.id());
         let seen = seen.expect("it runs");
-        assert_eq!((seen.ppid, seen.argv.as_slice()), (id(), &b"sleep\x001000\0"[..]));
+        assert_eq!((seen.common.ppid, seen.argv.as_slice()), (id(), &b"sleep\x001000\0"[..]));
         assert_eq!(argv_of(seen.process), Some(seen.argv.clone()));
         assert!(cpu_of(seen.process).is_some_and(|ns| ns < 1_000_000_000));
         child.kill().expect("it runs");

@@ -9,9 +9,9 @@ use libc::{RLIMIT_RTPRIO, SCHED_FIFO, SCHED_OTHER, c_int, rlimit, sched_param};
 /// The lowest real-time priority: above all ordinary threads, below any other real-time one.
 const LOWEST: c_int = 1;
 
-/// Allows [`Urgent`] also without privileges (`RLIMIT_RTPRIO`), and tells whether that worked.
+/// Allows [`RealTime`] also without privileges (`RLIMIT_RTPRIO`), and tells whether that worked.
 /// Without it, as where CAP_SYS_RESOURCE is missing, all works, but more may be missed.
-pub fn allow_urgent() -> bool {
+pub fn allow_real_time() -> bool {
     let limit = rlimit { rlim_cur: LOWEST as u64, rlim_max: LOWEST as u64 };
     // SAFETY: `limit` lives as long as the call.
     (unsafe { libc::setrlimit(RLIMIT_RTPRIO, &raw const limit) }) == 0
@@ -19,9 +19,9 @@ pub fn allow_urgent() -> bool {
 
 /// Gives the current thread real-time priority as long as it lives, where that is allowed.
 #[derive(Debug)]
-pub struct Urgent(bool);
+pub struct RealTime(bool);
 
-impl Urgent {
+impl RealTime {
     /// A thread that somebody has given another policy than the usual one keeps it.
     pub fn begin() -> Self {
         // SAFETY: always sound; 0 is the current thread.
@@ -30,7 +30,7 @@ impl Urgent {
     }
 }
 
-impl Drop for Urgent {
+impl Drop for RealTime {
     fn drop(&mut self) {
         if self.0 {
             set(SCHED_OTHER, 0);

@@ -1,42 +1,22 @@
-//! From the kernel's boot clock to the time on the wall.
+//! The clocks of the system.
 
-use jiff::Timestamp;
-
-/// Converts boot-clock nanoseconds, the time in every record, to UTC.
-#[derive(Debug)]
-pub struct Clock {
-    /// UTC minus boot clock, in nanoseconds.
-    offset: i128,
-}
+use crate::process::wall_clock::WallClock;
 
 /// The two clocks run alike but for steps of the wall clock. A smaller difference
 /// than this is the error of the measurement: following it would give one process
 /// two start times.
 const STEP_NS: i128 = 1_000_000;
 
-impl Clock {
-    pub fn new() -> Self {
-        Self { offset: measure_offset() }
-    }
-
-    /// Follows the wall clock if it was set since.
-    pub fn follow(&mut self) {
-        let offset = measure_offset();
-        if (offset - self.offset).abs() > STEP_NS {
-            self.offset = offset;
-        }
-    }
-
-    /// The UTC time of a boot-clock time in nanoseconds.
-    pub fn utc(&self, boot_ns: u64) -> Timestamp {
-        // Out of range only for a machine that has been up for thousands of years.
-        Timestamp::from_nanosecond(self.offset + i128::from(boot_ns)).unwrap_or(Timestamp::MAX)
-    }
+/// How the wall clock stands to the boot clock now.
+pub fn wall_clock() -> WallClock {
+    WallClock { offset: measure_offset() }
 }
 
-impl Default for Clock {
-    fn default() -> Self {
-        Self::new()
+/// Follows the wall clock if it was set since.
+pub fn follow(clock: &mut WallClock) {
+    let offset = measure_offset();
+    if (offset - clock.offset).abs() > STEP_NS {
+        clock.offset = offset;
     }
 }
 
@@ -67,24 +47,26 @@ fn measure_offset() -> i128 {
 
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
+
     use super::*;
 
     #[test]
     fn now_on_the_boot_clock_is_now_on_the_wall() {
         let wall = Timestamp::now().as_nanosecond();
-        let converted = Clock::new().utc(boot_now()).as_nanosecond();
+        let converted = wall_clock().utc(boot_now()).as_nanosecond();
         assert!((converted - wall).abs() < 1_000_000_000, "{converted} {wall}");
     }
 
     #[test]
     fn a_small_difference_is_not_followed_and_a_step_is() {
-        let mut clock = Clock::new();
+        let mut clock = wall_clock();
         let before = clock.offset;
-        clock.follow();
+        follow(&mut clock);
         assert_eq!(clock.offset, before);
 
         clock.offset += 3_600_000_000_000;
-        clock.follow();
+        follow(&mut clock);
         assert!((clock.offset - before).abs() < STEP_NS);
     }
 }

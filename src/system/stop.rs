@@ -1,7 +1,8 @@
 //! The wish to end: Ctrl-C and its relatives.
 
-use std::io::{self, PipeReader, Write as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::Write as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,9 @@ const SAME_REQUEST: Duration = Duration::from_millis(300);
 /// 128 + SIGINT, as a shell reports a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Whether the program has been asked to end: there is something in a pipe then.
+/// Whether the program has been asked to end: there is something in a socket then.
 #[derive(Debug)]
-pub struct Stop(PipeReader);
+pub struct Stop(UnixStream);
 
 impl Stop {
     /// Sleeps for so long, or until `other` can be read, or the program is asked to end.
@@ -44,13 +45,13 @@ impl Stop {
 ///
 /// # Errors
 ///
-/// When the system has no room for a pipe or a signal handler.
+/// When the system has no room for a pair of sockets or a signal handler.
 pub fn on_signals() -> Result<Stop> {
-    let (asked, mut ask) = io::pipe().context("could not make a pipe")?;
+    let (asked, mut ask) = UnixStream::pair().context("could not make a pair of sockets")?;
     let first = OnceLock::new();
     ctrlc::set_handler(move || {
         let begun = *first.get_or_init(Instant::now);
-        // Also if the pipe does not take it: then nothing else would end the program.
+        // Also if the socket does not take it: then nothing else would end the program.
         if begun.elapsed() > SAME_REQUEST || ask.write_all(b"!").is_err() {
             // SAFETY: always sound. The kernel removes programs and maps with the process.
             unsafe { libc::_exit(INTERRUPTED) };

@@ -3,12 +3,20 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::loss::Loss;
-use crate::output::Reported;
+use crate::process::loss::Loss;
+
+/// Events that have left the program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reported {
+    pub execs: u64,
+    pub exits: u64,
+    /// Processes that ended unseen, noticed later. Their exits count as dropped or missed.
+    pub lost_exits: u64,
+}
 
 /// What a run has seen, and what it has not.
 #[derive(Debug)]
-pub struct Summary {
+pub struct ClosingAccount {
     pub run_time: Duration,
     /// Events that have left the program.
     pub reported: Reported,
@@ -22,7 +30,7 @@ pub struct Summary {
     pub capacity: u64,
 }
 
-impl fmt::Display for Summary {
+impl fmt::Display for ClosingAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reported, unwritten, fullest, capacity, .. } = self;
         let Reported { execs, exits, lost_exits } = reported;

@@ -1,4 +1,4 @@
-//! How the kernel half wakes this one before the map fills up.
+//! The kernel's wake-up of a sleeping reader (`src/bpf/wakeup.bpf.h`).
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
@@ -6,32 +6,31 @@ use std::ptr;
 use anyhow::{Context as _, Result};
 use libbpf_rs::{RingBuffer, RingBufferBuilder};
 
-use crate::skel::KernelAndUserMapSkel;
+use super::skel::KernelAndUserMapSkel;
 
-/// The bell's rope is in the kernel: a BPF ring buffer, in which only the arrival of
-/// something matters.
+/// A BPF ring buffer, in which only the arrival of something matters.
 #[derive(Debug)]
-pub struct Bell(RingBuffer<'static>);
+pub struct Wakeup(RingBuffer<'static>);
 
-impl Bell {
-    /// The bell of a loaded skeleton.
+impl Wakeup {
+    /// The wake-up of a loaded skeleton.
     ///
     /// # Errors
     ///
     /// When the ring buffer can't be mapped into memory.
     pub fn new(skel: &KernelAndUserMapSkel<'_>) -> Result<Self> {
         let mut builder = RingBufferBuilder::new();
-        builder.add(&skel.maps.wakeup, |_| 0)?;
+        builder.add(&skel.maps.wakeup, |_| 0).context("could not open the ring buffer")?;
         Ok(Self(builder.build().context("could not map the ring buffer")?))
     }
 
-    /// Silences the bell, and asks the kernel to ring it when it has put `inserted` records into
-    /// the map since the start. No system call.
+    /// Takes note of wake-ups so far, and asks for one when the kernel has put `inserted` records
+    /// into the map since the start. No system call.
     ///
     /// # Errors
     ///
     /// When libbpf finds the ring buffer broken.
-    pub fn wind(&self, skel: &mut KernelAndUserMapSkel<'_>, inserted: u64) -> Result<()> {
+    pub fn set(&self, skel: &mut KernelAndUserMapSkel<'_>, inserted: u64) -> Result<()> {
         self.0.consume().context("could not read the ring buffer")?;
         if let Some(bss) = &mut skel.maps.bss_data {
             // SAFETY: a reference is valid to write to. Volatile, since the kernel looks at it
@@ -42,8 +41,8 @@ impl Bell {
     }
 }
 
-/// Readable when it rings.
-impl AsFd for Bell {
+/// Readable when the kernel has woken the reader.
+impl AsFd for Wakeup {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // SAFETY: the ring buffer has its file open as long as it lives.
         unsafe { BorrowedFd::borrow_raw(self.0.epoll_fd()) }

@@ -7,18 +7,18 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
-use crate::preflight::kernel_version;
-use crate::priority::allow_urgent;
+use super::preflight::kernel_version;
+use super::realtime::allow_real_time;
 
 /// The user and group who may do nothing, `nobody`: the kernel's overflow uid.
 const NOBODY: u32 = 65534;
 
 /// What is left after [`drop_all`].
 #[derive(Debug)]
-pub struct Kept {
+struct Kept {
     uid: Uid,
     capabilities: CapsHashSet,
-    urgent: bool,
+    real_time: bool,
 }
 
 impl fmt::Display for Kept {
@@ -30,20 +30,28 @@ impl fmt::Display for Kept {
             let names: Vec<_> = self.capabilities.iter().map(ToString::to_string).collect();
             write!(f, "{} only (Linux before 5.19 asks for it to read a map)", names.join(", "))?;
         }
-        let may = if self.urgent { "may" } else { "may not" };
+        let may = if self.real_time { "may" } else { "may not" };
         write!(f, ", and {may} read the map in real time")
     }
 }
 
 /// Gives up root's user id and all capabilities but those that reading the map still takes,
-/// and keeps the right to read it in real time.
+/// and keeps the right to read it in real time. `verbose`: says what was kept.
 /// To be called while there is one thread: capabilities belong to each.
 ///
 /// # Errors
 ///
 /// When the kernel refuses to take a capability away.
-pub fn drop_all() -> Result<Kept> {
-    let urgent = allow_urgent();
+pub fn drop_all(verbose: bool) -> Result<()> {
+    let kept = keep_what_reading_takes().context("could not give up privileges")?;
+    if verbose {
+        eprintln!("{kept}");
+    }
+    Ok(())
+}
+
+fn keep_what_reading_takes() -> Result<Kept> {
+    let real_time = allow_real_time();
     let mut capabilities = CapsHashSet::new();
     if !map_is_free_to_read() && caps::has_cap(None, CapSet::Permitted, Capability::CAP_BPF)? {
         capabilities.insert(Capability::CAP_BPF);
@@ -60,7 +68,7 @@ pub fn drop_all() -> Result<Kept> {
     caps::clear(None, CapSet::Inheritable).context("inheritable capabilities")?;
     caps::set(None, CapSet::Effective, &capabilities).context("effective capabilities")?;
     caps::set(None, CapSet::Permitted, &capabilities).context("permitted capabilities")?;
-    Ok(Kept { uid: geteuid(), capabilities, urgent })
+    Ok(Kept { uid: geteuid(), capabilities, real_time })
 }
 
 /// Since Linux 5.19 only creating maps and loading programs takes CAP_BPF; before, all of

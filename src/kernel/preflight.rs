@@ -8,8 +8,6 @@ use anyhow::anyhow;
 use libbpf_rs::{ErrorKind, PrintLevel, set_print};
 use nix::sys::utsname::uname;
 
-use crate::options::Options;
-
 /// The oldest kernel that has all that is used: BTF, `bpf_ktime_get_boot_ns`, `tp_btf`.
 const OLDEST: (u32, u32) = (5, 10);
 
@@ -58,16 +56,19 @@ fn parse_version(release: &str) -> Option<(u32, u32)> {
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
-/// Says why the kernel refused, and what to do about it.
-pub fn explain(options: &Options, error: &libbpf_rs::Error) -> anyhow::Error {
+/// Says why the kernel refused, and what to do about it. Other errors stay as they are: those
+/// of libbpf that come later have a context, which says what failed.
+pub fn explain(error: anyhow::Error, max_entries: u32) -> anyhow::Error {
+    let refusal = error.chain().next().and_then(|first| first.downcast_ref::<libbpf_rs::Error>());
+    let Some(refusal) = refusal else { return error };
     let warnings = WARNINGS.lock().map(|warnings| warnings.clone()).unwrap_or_default();
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    match diagnose(options, error.kind(), &warnings, &Machine::look(&status)) {
-        Some(advice) => anyhow!("{advice} ({error})"),
+    match diagnose(refusal.kind(), max_entries, &warnings, &Machine::look(&status)) {
+        Some(advice) => anyhow!("{advice} ({refusal})"),
         None => {
             let last = warnings.iter().rev().find(|line| !line.trim().is_empty());
             let detail = last.map_or(String::new(), |line| format!("; {}", line.trim()));
-            anyhow!("the kernel refused the BPF program: {error}{detail} (-v shows all messages)")
+            anyhow!("the kernel refused the BPF program: {refusal}{detail} (-v shows all messages)")
         }
     }
 }
@@ -108,8 +109,8 @@ fn is_capable(status: &str) -> bool {
 }
 
 fn diagnose(
-    options: &Options,
     error: ErrorKind,
+    entries: u32,
     warnings: &[String],
     machine: &Machine,
 ) -> Option<String> {
@@ -134,7 +135,6 @@ fn diagnose(
     let map_refused = warnings
         .iter()
         .any(|line| line.contains("failed to create") && line.contains("process_map"));
-    let entries = options.max_entries;
     match error {
         ErrorKind::TooBig | ErrorKind::OutOfMemory | ErrorKind::InvalidInput if map_refused => {
             Some(format!(
@@ -165,8 +165,6 @@ fn diagnose(
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
-
     use super::*;
 
     const FINE: Machine = Machine {
@@ -178,8 +176,7 @@ mod tests {
     };
 
     fn advice(error: ErrorKind, warning: &str, machine: &Machine) -> String {
-        let options = Options::parse_from(["kernel_and_user_map"]);
-        diagnose(&options, error, &[warning.to_owned()], machine).unwrap_or_default()
+        diagnose(error, 16384, &[warning.to_owned()], machine).unwrap_or_default()
     }
 
     #[test]

@@ -1,0 +1,16 @@
+//! All that knows libbpf. It turns what the kernel has into the plain values of
+//! [`process`](crate::process), and formats nothing.
+
+pub mod decode;
+pub mod loss_counters;
+pub mod preflight;
+pub mod privileges;
+pub mod realtime;
+pub mod setup;
+pub mod wakeup;
+
+/// The skeleton that build.rs generates from `src/bpf/kernel_and_user_map.bpf.c`.
+#[allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used)]
+pub mod skel {
+    include!(concat!(env!("OUT_DIR"), "/kernel_and_user_map.skel.rs"));
+}

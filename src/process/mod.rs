@@ -1,0 +1,12 @@
+//! Processes and what happens to them, as plain values. Nothing here knows the kernel's
+//! interfaces, `/proc` or a form of output, so all of it is tested with values alone.
+
+pub mod cgroup;
+pub mod event;
+pub mod loss;
+pub mod record;
+pub mod redaction;
+pub mod schedule;
+pub mod tracker;
+pub mod wait_status;
+pub mod wall_clock;

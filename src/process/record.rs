@@ -1,0 +1,136 @@
+//! One record of the map, as an owned value.
+
+use std::rc::Rc;
+
+/// One process for ever: a pid may be reused, but not with the same start time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ProcessId {
+    /// Thread group id in the initial pid namespace.
+    pub pid: u32,
+    /// `task->group_leader->start_boottime`: nanoseconds on the boot clock.
+    pub start_time: u64,
+}
+
+/// A clock tick, in which `/proc/PID/stat` counts, in nanoseconds: USER_HZ is 100 on every
+/// architecture that Linux with BPF runs on.
+pub const TICK_NS: u64 = 10_000_000;
+
+/// Whether two start times are the same, of which one may come from `/proc`: that one is exact
+/// to a clock tick only.
+pub fn is_same_start(a: u64, b: u64) -> bool {
+    a / TICK_NS == b / TICK_NS
+}
+
+/// What every record tells about its process, whatever happened to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Common {
+    /// Pid of the parent, in the initial pid namespace.
+    pub ppid: u32,
+    /// Real user id, in the initial user namespace.
+    pub uid: u32,
+    /// Real group id, in the initial user namespace.
+    pub gid: u32,
+    /// Id of the cgroup in the cgroup v2 hierarchy.
+    pub cgroup_id: u64,
+    /// Name of the main thread, at most 15 bytes.
+    pub comm: Rc<[u8]>,
+}
+
+/// One record of `process_map`: an exec or an exit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub process: ProcessId,
+    /// `task->self_exec_id`: how many execs led to the program that runs.
+    pub exec_id: u32,
+    /// When it happened, in nanoseconds on the boot clock.
+    pub time: u64,
+    pub common: Common,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    Exec(Program),
+    Exit {
+        /// As `wait(2)` reports it.
+        wait_status: i32,
+        usage: Usage,
+    },
+}
+
+/// What a process has used up in its life, over all its threads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Nanoseconds on a CPU, as the scheduler had them at its last look (`sum_exec_runtime`):
+    /// what a thread ran since its last tick or switch, at most some milliseconds, is not in.
+    pub cpu_ns: u64,
+    /// The most memory it had resident at once (`signal_struct::maxrss`). The kernel keeps
+    /// one figure for the life of a process, so where what ran before the exec, such as a
+    /// large parent's copy, had more, the program's own is not known: `None`.
+    pub max_rss_kib: Option<u64>,
+    /// Page faults that waited for storage.
+    pub major_faults: u64,
+    /// Bytes read from storage, as `/proc/PID/io` has them. `None` on a kernel that does not
+    /// count them (`CONFIG_TASK_IO_ACCOUNTING`).
+    pub read_bytes: Option<u64>,
+    /// Bytes written, or to be written, to storage.
+    pub write_bytes: Option<u64>,
+}
+
+/// What an exec put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// As given to exec. `None` when it could not be read.
+    pub filename: Option<Vec<u8>>,
+    /// Whether the filename fills its place in the record, and so may have been longer.
+    pub filename_truncated: bool,
+    /// argv as the kernel lays it out: each argument with its NUL, or cut anywhere.
+    argv: Vec<u8>,
+    /// Bytes of the whole argv, of which `argv` may be the beginning only.
+    argv_size: usize,
+    /// The most memory that what ran in the process before had resident at once.
+    pub max_rss_before_kib: u64,
+}
+
+impl Program {
+    /// A program whose filename is whole. `argv_size` is the size of the whole argv.
+    pub fn new(filename: Option<Vec<u8>>, argv: Vec<u8>, argv_size: usize) -> Self {
+        Self { filename, filename_truncated: false, argv, argv_size, max_rss_before_kib: 0 }
+    }
+
+    /// Whether less is known than the whole argv.
+    pub fn args_truncated(&self) -> bool {
+        self.argv.len() < self.argv_size
+    }
+
+    /// Puts the whole argv in place of a cut one, if it is the same but for the cut.
+    pub fn complete(&mut self, argv: Vec<u8>) {
+        if argv.len() == self.argv_size && argv.starts_with(&self.argv) {
+            self.argv = argv;
+        }
+    }
+
+    /// Replaces each argument by what `f` makes of it.
+    pub fn map_args(&mut self, f: impl Fn(&[u8]) -> Vec<u8>) {
+        let truncated = self.args_truncated();
+        let mut argv = Vec::with_capacity(self.argv.len());
+        for arg in self.args() {
+            argv.extend(f(arg));
+            argv.push(0);
+        }
+        self.argv_size = argv.len() + usize::from(truncated);
+        self.argv = argv;
+    }
+
+    /// The arguments, `argv[0]` first. Each ends with a NUL in memory, so an empty
+    /// last argument is kept; of a truncated argv the last one may be cut.
+    pub fn args(&self) -> impl Iterator<Item = &[u8]> {
+        let argv = self.argv.strip_suffix(&[0]).unwrap_or(&self.argv);
+        // An argv of no bytes has no arguments; splitting it would give one.
+        let parts = if self.argv.is_empty() { 0 } else { usize::MAX };
+        argv.split(|&byte| byte == 0).take(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,259 @@
+use std::convert::Infallible;
+
+use super::*;
+
+fn record(pid: u32, start_time: u64, exec_id: u32, time: u64, kind: Kind) -> Record {
+    Record {
+        process: ProcessId { pid, start_time },
+        exec_id,
+        time,
+        common: Common { ppid: 1, uid: 0, gid: 0, cgroup_id: 0, comm: Rc::from(*b"comm") },
+        kind,
+    }
+}
+
+fn exec(pid: u32, start_time: u64, exec_id: u32, time: u64, argv: &str) -> Record {
+    let program = Program::new(None, argv.as_bytes().to_vec(), argv.len());
+    record(pid, start_time, exec_id, time, Kind::Exec(program))
+}
+
+fn exit(pid: u32, start_time: u64, exec_id: u32, time: u64, code: i32) -> Record {
+    record(
+        pid,
+        start_time,
+        exec_id,
+        time,
+        Kind::Exit { wait_status: code << 8, usage: Usage::default() },
+    )
+}
+
+/// Each event in short: time, pid, "exec" or the exit code, argv[0].
+fn events(tracker: &mut Tracker, before: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    let shorten = |event: &Event<'_>| {
+        let kind = match event.kind {
+            EventKind::Exec => "exec".to_owned(),
+            EventKind::Exit { outcome: Some(Outcome::Exited(code)), .. } => code.to_string(),
+            EventKind::Exit { .. } => "?".to_owned(),
+        };
+        let argv0 = event.program.and_then(|program| program.args().next());
+        let argv0 = argv0.map_or("-".into(), String::from_utf8_lossy);
+        lines.push(format!("{} {} {kind} {argv0}", event.time, event.process.pid));
+        Ok::<(), Infallible>(())
+    };
+    tracker.events_before(before, shorten).expect("infallible");
+    lines
+}
+
+#[test]
+fn an_exit_is_joined_to_its_exec() {
+    let mut tracker = Tracker::default();
+    tracker.add([exit(7, 100, 1, 300, 4), exec(7, 100, 1, 200, "ls")]);
+    assert_eq!(events(&mut tracker, u64::MAX), ["200 7 exec ls", "300 7 4 ls"]);
+    assert_eq!(tracker.live().len(), 0);
+}
+
+#[test]
+fn events_come_in_time_order_across_reads() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(2, 20, 1, 250, "late"), exec(1, 10, 1, 100, "early")]);
+    assert_eq!(events(&mut tracker, 200), ["100 1 exec early"]);
+    tracker.add([exec(3, 30, 1, 220, "between")]);
+    assert_eq!(events(&mut tracker, 300), ["220 3 exec between", "250 2 exec late"]);
+}
+
+#[test]
+fn the_exec_comes_before_the_exit_at_the_same_nanosecond() {
+    let mut tracker = Tracker::default();
+    tracker.add([exit(7, 100, 1, 200, 0), exec(7, 100, 1, 200, "ls")]);
+    assert_eq!(events(&mut tracker, u64::MAX), ["200 7 exec ls", "200 7 0 ls"]);
+}
+
+#[test]
+fn each_exec_of_one_pid_is_an_event() {
+    let mut tracker = Tracker::default();
+    tracker.add([
+        exec(7, 100, 1, 200, "sh"),
+        exec(7, 100, 2, 300, "env"),
+        exec(7, 100, 3, 400, "true"),
+        exit(7, 100, 3, 500, 0),
+    ]);
+    assert_eq!(
+        events(&mut tracker, u64::MAX),
+        ["200 7 exec sh", "300 7 exec env", "400 7 exec true", "500 7 0 true"]
+    );
+}
+
+#[test]
+fn a_record_that_comes_again_is_reported_once() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(7, 100, 1, 200, "ls")]);
+    assert_eq!(events(&mut tracker, 1000).len(), 1);
+    tracker.add([exec(7, 100, 1, 201, "ls"), exit(7, 100, 1, 300, 0)]);
+    assert_eq!(events(&mut tracker, 1000), ["300 7 0 ls"]);
+    tracker.add([exit(7, 100, 1, 301, 0), exec(7, 100, 1, 202, "ls")]);
+    assert_eq!(events(&mut tracker, 1000), Vec::<String>::new());
+    assert_eq!(tracker.duplicates(), 3);
+}
+
+#[test]
+fn a_pid_used_again_is_another_process() {
+    let mut tracker = Tracker::default();
+    tracker.add([
+        exec(7, 100, 1, 110, "old"),
+        exit(7, 100, 1, 120, 1),
+        exec(7, 130, 1, 140, "new"),
+        exit(7, 130, 1, 150, 2),
+    ]);
+    assert_eq!(
+        events(&mut tracker, u64::MAX),
+        ["110 7 exec old", "120 7 1 old", "140 7 exec new", "150 7 2 new"]
+    );
+}
+
+#[test]
+fn a_lost_exit_is_noticed_when_the_pid_appears_again() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(7, 100, 1, 110, "old"), exec(7, 130, 1, 140, "new")]);
+    assert_eq!(events(&mut tracker, u64::MAX), ["110 7 exec old", "140 7 ? old", "140 7 exec new"]);
+}
+
+#[test]
+fn a_process_that_is_gone_is_reported_unless_its_exit_has_come() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(7, 100, 1, 110, "gone"), exec(8, 100, 1, 111, "ended")]);
+    events(&mut tracker, 200);
+    tracker.add([exit(8, 100, 1, 210, 0)]);
+    events(&mut tracker, 300);
+    let mut lost = Vec::new();
+    for (pid, start_time) in [(7, 100), (7, 100), (8, 100), (7, 99)] {
+        tracker
+            .exit_unseen(ProcessId { pid, start_time }, 400, |event| {
+                lost.push((event.process.pid, event.time, event.kind));
+                Ok::<(), Infallible>(())
+            })
+            .expect("infallible");
+    }
+    assert_eq!(lost, [(7, 400, LOST_EXIT)]);
+}
+
+#[test]
+fn a_very_late_record_does_not_displace_the_new_owner_of_its_pid() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(7, 130, 1, 140, "new")]);
+    events(&mut tracker, 200);
+    tracker.add([exec(7, 100, 1, 110, "old"), exit(7, 100, 1, 120, 0), exit(7, 130, 1, 210, 3)]);
+    assert_eq!(events(&mut tracker, 300), ["110 7 exec old", "120 7 0 -", "210 7 3 new"]);
+}
+
+#[test]
+fn after_a_lost_exec_the_exit_does_not_borrow_the_program_before() {
+    let mut tracker = Tracker::default();
+    tracker.add([exec(7, 100, 1, 110, "sh"), exit(7, 100, 2, 120, 0)]);
+    assert_eq!(events(&mut tracker, u64::MAX), ["110 7 exec sh", "120 7 0 -"]);
+}
+
+#[test]
+fn the_parent_at_exec_outlives_the_parent() {
+    let mut tracker = Tracker::default();
+    let mut orphan_exit = exit(7, 100, 1, 120, 0);
+    orphan_exit.common.ppid = 999;
+    tracker.add([exec(7, 100, 1, 110, "daemon"), orphan_exit]);
+    tracker
+        .events_before(u64::MAX, |event| {
+            assert_eq!(event.common.ppid, 1);
+            Ok::<(), Infallible>(())
+        })
+        .expect("infallible");
+}
+
+fn running(pid: u32, ticks: u64, ppid: u32, comm: &str) -> Running {
+    Running {
+        process: ProcessId { pid, start_time: ticks * 10_000_000 },
+        common: Common { ppid, uid: 0, gid: 0, cgroup_id: 0, comm: comm.as_bytes().into() },
+        argv: comm.as_bytes().to_vec(),
+    }
+}
+
+#[test]
+fn the_exit_of_an_older_process_has_its_command_and_parent() {
+    let mut tracker = Tracker::default();
+    tracker.add_running([running(7, 12, 3, "older"), running(3, 1, 0, "parent")], |_| ());
+    tracker.add([exit(7, 123_456_789, 5, 200_000_000, 4)]);
+    tracker
+        .events_before(u64::MAX, |event| {
+            assert_eq!(
+                event.program.and_then(|program| program.args().next()),
+                Some(&b"older"[..])
+            );
+            assert_eq!((event.common.ppid, event.parent), (3, Some(&b"parent"[..])));
+            Ok::<(), Infallible>(())
+        })
+        .expect("infallible");
+    assert_eq!(tracker.live().len(), 1);
+}
+
+#[test]
+fn an_older_process_that_calls_exec_is_known_by_its_new_program() {
+    let mut tracker = Tracker::default();
+    tracker.add_running([running(7, 12, 3, "older")], |_| ());
+    tracker.add([
+        exec(7, 123_456_789, 5, 200_000_000, "new"),
+        exit(7, 123_456_789, 5, 300_000_000, 0),
+    ]);
+    assert_eq!(events(&mut tracker, u64::MAX), ["200000000 7 exec new", "300000000 7 0 new"]);
+}
+
+#[test]
+fn the_peak_of_what_ran_before_is_not_taken_for_the_programs_own() {
+    for (peak, expected) in [(900, None), (1000, None), (1001, Some(1001))] {
+        let mut tracker = Tracker::default();
+        let mut started = exec(7, 100, 1, 110, "small");
+        let Kind::Exec(program) = &mut started.kind else { panic!("an exec") };
+        program.max_rss_before_kib = 1000;
+        let mut ended = exit(7, 100, 1, 120, 0);
+        let usage = Usage { max_rss_kib: Some(peak), ..Usage::default() };
+        ended.kind = Kind::Exit { wait_status: 0, usage };
+        tracker.add([started, ended]);
+        tracker
+            .events_before(u64::MAX, |event| {
+                if let EventKind::Exit { usage, .. } = event.kind {
+                    assert_eq!(usage.map(|usage| usage.max_rss_kib), Some(expected));
+                }
+                Ok::<(), Infallible>(())
+            })
+            .expect("infallible");
+    }
+}
+
+#[test]
+fn the_parent_is_named_as_it_was_at_the_exec() {
+    let mut tracker = Tracker::default();
+    let mut child = exec(8, 100, 1, 120, "child");
+    child.common.ppid = 7;
+    let mut child_exit = exit(8, 100, 1, 140, 0);
+    child_exit.common.ppid = 1;
+    tracker.add([exec(7, 100, 1, 110, "parent"), child, exit(7, 100, 1, 130, 0), child_exit]);
+    let mut parents = Vec::new();
+    tracker
+        .events_before(u64::MAX, |event| {
+            parents.push((event.process.pid, event.common.ppid, event.parent.map(<[u8]>::to_vec)));
+            Ok::<(), Infallible>(())
+        })
+        .expect("infallible");
+    let comm = Some(b"comm".to_vec());
+    assert_eq!(parents, [(7, 1, None), (8, 7, comm.clone()), (7, 1, None), (8, 7, comm)]);
+}
+
+#[test]
+fn the_dead_are_forgotten() {
+    let mut tracker = Tracker::default();
+    for pid in 0..1000 {
+        tracker.add([exec(pid, 100, 1, 110, "x"), exit(pid, 100, 1, 120, 0)]);
+    }
+    events(&mut tracker, 200);
+    for spans in 1..=3 {
+        events(&mut tracker, 200 + spans * REMEMBER_NS);
+    }
+    assert_eq!((tracker.live().len(), tracker.ended.each_ref().map(HashSet::len)), (0, [0, 0]));
+}

@@ -1,0 +1,216 @@
+//! `--summary`: the commands that ran, grouped by name, at the end.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+
+use os_display::Quoted;
+use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::columns::{BOLD, cut, style};
+use super::json::{Time, write_line};
+use super::units::{format_duration, format_memory};
+use super::{Format, Output, Report};
+use crate::process::event::{Event, EventKind, Names};
+use crate::process::wait_status::Outcome;
+
+/// What the processes of one name have come to, from their exits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Total {
+    count: u64,
+    /// Those that did not exit with code 0, as far as the result is known.
+    failures: u64,
+    /// Nanoseconds.
+    total_duration: u64,
+    longest_duration: u64,
+    cpu_ns: u64,
+    /// The largest that is known.
+    max_rss_kib: Option<u64>,
+}
+
+/// Prints the totals of each command.
+#[derive(Debug)]
+pub struct CommandTotals {
+    format: Format,
+    colour: bool,
+    totals: HashMap<Vec<u8>, Total>,
+}
+
+impl CommandTotals {
+    pub fn new(format: Format, colour: bool) -> Self {
+        Self { format, colour, totals: HashMap::new() }
+    }
+
+    /// Counts an exit; an exec does not count.
+    fn add(&mut self, event: &Event<'_>) {
+        let EventKind::Exit { outcome, duration, usage } = event.kind else { return };
+        let comm = &*event.common.comm;
+        if !self.totals.contains_key(comm) {
+            self.totals.insert(comm.to_vec(), Total::default());
+        }
+        let Some(total) = self.totals.get_mut(comm) else { return };
+        total.count += 1;
+        total.failures += u64::from(outcome.is_some_and(|end| end != Outcome::Exited(0)));
+        total.total_duration += duration.unwrap_or(0);
+        total.longest_duration = total.longest_duration.max(duration.unwrap_or(0));
+        if let Some(usage) = usage {
+            total.cpu_ns += usage.cpu_ns;
+            total.max_rss_kib = total.max_rss_kib.max(usage.max_rss_kib);
+        }
+    }
+
+    /// The commands, that with the longest total duration first.
+    fn sorted(&self) -> Vec<(&[u8], &Total)> {
+        let mut totals: Vec<_> = self.totals.iter().map(|(comm, total)| (&**comm, total)).collect();
+        totals.sort_by(|(comm_a, a), (comm_b, b)| {
+            b.total_duration.cmp(&a.total_duration).then_with(|| comm_a.cmp(comm_b))
+        });
+        totals
+    }
+
+    /// In at most 80 columns.
+    fn write_table(&self, out: &mut Output<'_>) -> io::Result<()> {
+        let bold = style(BOLD, self.colour);
+        writeln!(
+            out,
+            "\n{bold}{:<24} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9}{bold:#}",
+            "COMMAND", "COUNT", "FAILED", "TOTAL", "LONGEST", "CPU", "MEMORY"
+        )?;
+        for (comm, total) in self.sorted() {
+            let mut name = Quoted::unix_raw(comm).force(false).to_string();
+            cut(&mut name, 24);
+            let pad = 24_usize.saturating_sub(name.width());
+            writeln!(
+                out,
+                "{name}{:pad$} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9}",
+                "",
+                total.count,
+                total.failures,
+                format_duration(total.total_duration),
+                format_duration(total.longest_duration),
+                format_duration(total.cpu_ns),
+                total.max_rss_kib.map_or("-".into(), format_memory),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// One object each.
+    fn write_json(&self, out: &mut Output<'_>, time: u64) -> io::Result<()> {
+        for (comm, total) in self.sorted() {
+            let line = TotalLine {
+                event: "command",
+                time: Time(out.clock.utc(time)),
+                comm: String::from_utf8_lossy(comm),
+                count: total.count,
+                failures: total.failures,
+                total_duration_ns: total.total_duration,
+                longest_duration_ns: total.longest_duration,
+                cpu_ns: total.cpu_ns,
+                max_rss_kib: total.max_rss_kib,
+            };
+            write_line(out, &line)?;
+        }
+        Ok(())
+    }
+}
+
+impl Report for CommandTotals {
+    fn event(&mut self, _: &mut Output<'_>, event: &Event<'_>, _: &Names) -> io::Result<bool> {
+        self.add(event);
+        Ok(false)
+    }
+
+    fn end(&mut self, out: &mut Output<'_>, time: u64) -> io::Result<()> {
+        match self.format {
+            Format::Table => self.write_table(out),
+            Format::Json => self.write_json(out, time),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TotalLine<'a> {
+    event: &'static str,
+    time: Time,
+    comm: Cow<'a, str>,
+    count: u64,
+    failures: u64,
+    total_duration_ns: u64,
+    longest_duration_ns: u64,
+    cpu_ns: u64,
+    max_rss_kib: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::record::{Common, ProcessId, Usage};
+    use crate::process::wall_clock::WallClock;
+
+    fn exit(totals: &mut CommandTotals, comm: &[u8], status: i32, duration: u64, usage: Usage) {
+        let common = Common { ppid: 0, uid: 0, gid: 0, cgroup_id: 0, comm: comm.into() };
+        totals.add(&Event {
+            kind: EventKind::Exit {
+                outcome: Some(Outcome::from_wait_status(status)),
+                duration: Some(duration),
+                usage: Some(usage),
+            },
+            time: 0,
+            process: ProcessId { pid: 1, start_time: 0 },
+            exec_id: 0,
+            common: &common,
+            parent: None,
+            program: None,
+            origin: &common,
+        });
+    }
+
+    #[test]
+    fn commands_are_summed_by_name_and_sorted_by_time() {
+        let mut totals = CommandTotals::new(Format::Table, false);
+        let usage = |cpu_ns, max_rss_kib| Usage {
+            cpu_ns,
+            max_rss_kib: Some(max_rss_kib),
+            ..Usage::default()
+        };
+        exit(&mut totals, b"cc", 0, 10, usage(5, 100));
+        exit(&mut totals, b"sh", 0, 40, usage(1, 10));
+        exit(&mut totals, b"cc", 1 << 8, 20, usage(6, 80));
+        let [(first, _), (second, total)] = totals.sorted()[..] else { panic!("{totals:?}") };
+        assert_eq!((first, second), (&b"sh"[..], &b"cc"[..]));
+        assert_eq!(
+            *total,
+            Total {
+                count: 2,
+                failures: 1,
+                total_duration: 30,
+                longest_duration: 20,
+                cpu_ns: 11,
+                max_rss_kib: Some(100),
+            }
+        );
+    }
+
+    #[test]
+    fn the_table_fits_80_columns() {
+        let mut totals = CommandTotals::new(Format::Table, false);
+        let total = Total {
+            count: 9_999_999,
+            failures: 9_999_999,
+            total_duration: 359_999_999_999_999,
+            longest_duration: 59_999_999_999,
+            cpu_ns: 999_999_999,
+            max_rss_kib: Some(1_048_575),
+        };
+        totals.totals.insert(vec![b'x'; 15], total);
+        let mut bytes = Vec::new();
+        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+        totals.end(&mut out, 0).expect("memory");
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        let lines: Vec<_> = text.lines().collect();
+        assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(lines[2].ends_with("1023.9 MiB"), "{text}");
+    }
+}

@@ -1,0 +1,81 @@
+//! Events as JSON Lines, for programs. The fields are a contract: docs/json.md.
+
+use std::io::{self, Write as _};
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use super::json::{Time, process_fields, write_line, write_loss};
+use super::{Output, Report};
+use crate::process::event::{Event, EventKind, Names};
+use crate::process::loss::Loss;
+use crate::process::wait_status::{Outcome, signal_name};
+use crate::process::wall_clock::WallClock;
+
+/// Prints an object for each event.
+#[derive(Debug, Default)]
+pub struct EventsJson {
+    /// A line, kept for its memory.
+    line: Vec<u8>,
+}
+
+impl Report for EventsJson {
+    fn event(
+        &mut self,
+        out: &mut Output<'_>,
+        event: &Event<'_>,
+        names: &Names,
+    ) -> io::Result<bool> {
+        self.line.clear();
+        write_line(&mut self.line, &EventLine { event, names, clock: &out.clock })?;
+        out.write_all(&self.line)?;
+        Ok(true)
+    }
+
+    fn loss(&mut self, out: &mut Output<'_>, loss: &Loss, time: u64) -> io::Result<()> {
+        let time = Time(out.clock.utc(time));
+        write_loss(out, loss, time)
+    }
+}
+
+struct EventLine<'a> {
+    event: &'a Event<'a>,
+    names: &'a Names,
+    clock: &'a WallClock,
+}
+
+impl Serialize for EventLine<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { event, names, clock } = *self;
+        let mut line = serializer.serialize_map(None)?;
+        let name = match event.kind {
+            EventKind::Exec => "exec",
+            EventKind::Exit { .. } => "exit",
+        };
+        line.serialize_entry("event", name)?;
+        line.serialize_entry("time", &Time(clock.utc(event.time)))?;
+        process_fields(&mut line, event, names, clock)?;
+        if let EventKind::Exit { outcome, duration, usage } = event.kind {
+            let (exit_code, signal, core_dumped) = match outcome {
+                Some(Outcome::Exited(code)) => (Some(code), None, false),
+                Some(Outcome::Signaled { signal, core_dumped }) => {
+                    (None, Some(signal_name(signal)), core_dumped)
+                }
+                None => (None, None, false),
+            };
+            line.serialize_entry("duration_ns", &duration)?;
+            line.serialize_entry("exit_code", &exit_code)?;
+            line.serialize_entry("signal", &signal)?;
+            line.serialize_entry("core_dumped", &core_dumped)?;
+            line.serialize_entry("cpu_ns", &usage.map(|usage| usage.cpu_ns))?;
+            line.serialize_entry("max_rss_kib", &usage.and_then(|usage| usage.max_rss_kib))?;
+            line.serialize_entry("major_faults", &usage.map(|usage| usage.major_faults))?;
+            line.serialize_entry("read_bytes", &usage.and_then(|usage| usage.read_bytes))?;
+            line.serialize_entry("write_bytes", &usage.and_then(|usage| usage.write_bytes))?;
+        }
+        line.end()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! What the lines of JSON share. Their fields are a contract: docs/json.md.
+
+use std::io::{self, Write};
+
+use base64::display::Base64Display;
+use base64::prelude::BASE64_STANDARD as STANDARD;
+use jiff::Timestamp;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use serde_json::ser::{CompactFormatter, Formatter};
+
+use crate::process::event::{Event, Names};
+use crate::process::loss::Loss;
+use crate::process::record::Program;
+use crate::process::wall_clock::WallClock;
+
+/// Writes a value and the end of its line.
+pub fn write_line(out: &mut impl Write, line: &impl Serialize) -> io::Result<()> {
+    write_value(out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Writes a value.
+pub fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    Ok(value.serialize(&mut serde_json::Serializer::with_formatter(out, NoControls))?)
+}
+
+/// Adds the fields that an event and a process that is alive have.
+pub fn process_fields<M: SerializeMap>(
+    line: &mut M,
+    event: &Event<'_>,
+    names: &Names,
+    clock: &WallClock,
+) -> Result<(), M::Error> {
+    let (common, program) = (event.common, event.program);
+    line.serialize_entry("pid", &event.process.pid)?;
+    line.serialize_entry("ppid", &common.ppid)?;
+    line.serialize_entry("parent", &event.parent.map(String::from_utf8_lossy))?;
+    line.serialize_entry("uid", &common.uid)?;
+    line.serialize_entry("gid", &common.gid)?;
+    line.serialize_entry("user", &names.user.as_deref())?;
+    text_fields(line, ["comm", "comm_raw"], Some(&common.comm))?;
+    let filename = program.and_then(|program| program.filename.as_deref());
+    text_fields(line, ["filename", "filename_raw"], filename)?;
+    let truncated = program.is_some_and(|program| program.filename_truncated);
+    line.serialize_entry("filename_truncated", &truncated)?;
+    let args = program.map(|program| program.args().collect::<Vec<_>>());
+    let texts = args.as_ref().map(|args| args.iter().map(|arg| String::from_utf8_lossy(arg)));
+    line.serialize_entry("args", &texts.map(Iterator::collect::<Vec<_>>))?;
+    if let Some(args) = args.filter(|args| args.iter().any(|arg| is_not_text(arg))) {
+        line.serialize_entry("args_raw", &args.into_iter().map(Raw).collect::<Vec<_>>())?;
+    }
+    line.serialize_entry("args_truncated", &program.is_some_and(Program::args_truncated))?;
+    line.serialize_entry("start_time", &Time(clock.utc(event.process.start_time)))?;
+    line.serialize_entry("exec_id", &event.exec_id)?;
+    line.serialize_entry("cgroup_id", &common.cgroup_id)?;
+    line.serialize_entry("cgroup", &names.cgroup.as_deref())?;
+    line.serialize_entry("container_id", &names.container_id())
+}
+
+/// Adds a text, and its bytes as base64 where the text has lost some.
+fn text_fields<M: SerializeMap>(
+    line: &mut M,
+    [name, raw_name]: [&'static str; 2],
+    bytes: Option<&[u8]>,
+) -> Result<(), M::Error> {
+    line.serialize_entry(name, &bytes.map(String::from_utf8_lossy))?;
+    match bytes.filter(|bytes| is_not_text(bytes)) {
+        Some(bytes) => line.serialize_entry(raw_name, &Raw(bytes)),
+        None => Ok(()),
+    }
+}
+
+fn is_not_text(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_err()
+}
+
+/// Writes the line that tells of a loss in any view.
+pub fn write_loss(out: &mut impl Write, loss: &Loss, time: Time) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct LossLine {
+        event: &'static str,
+        time: Time,
+        dropped_execs: u64,
+        dropped_exits: u64,
+        missed_execs_at_most: u64,
+        missed_exits_at_most: u64,
+    }
+    let line = LossLine {
+        event: "loss",
+        time,
+        dropped_execs: loss.dropped_execs,
+        dropped_exits: loss.dropped_exits,
+        missed_execs_at_most: loss.missed_execs_at_most,
+        missed_exits_at_most: loss.missed_exits_at_most,
+    };
+    write_line(out, &line)
+}
+
+/// Bytes that are not UTF-8, as base64.
+struct Raw<'a>(&'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
+}
+
+/// RFC 3339, UTC, always nine digits of a second.
+pub struct Time(pub Timestamp);
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0.strftime("%Y-%m-%dT%H:%M:%S.%9fZ"))
+    }
+}
+
+/// Escapes DEL and the C1 control characters too. JSON allows them, but U+009B alone can
+/// drive a terminal that shows the text.
+struct NoControls;
+
+impl Formatter for NoControls {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        out: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let is_control = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+        let mut rest = fragment;
+        while let Some(at) = rest.find(is_control) {
+            let (plain, control) = rest.split_at(at);
+            let mut chars = control.chars();
+            let code = chars.next().map_or(0, u32::from);
+            CompactFormatter.write_string_fragment(out, plain)?;
+            write!(out, "\\u{code:04x}")?;
+            rest = chars.as_str();
+        }
+        CompactFormatter.write_string_fragment(out, rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_nine_digits_and_their_zone() {
+        let time = serde_json::to_string(&Time(Timestamp::UNIX_EPOCH)).expect("JSON");
+        assert_eq!(time, "\"1970-01-01T00:00:00.000000000Z\"");
+    }
+}

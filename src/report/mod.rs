@@ -1,0 +1,154 @@
+//! Reports: what is printed of the events. One trait, one file a report.
+//!
+//! A report is given events and names, and asks nobody: neither the kernel nor the system. So
+//! it can be tested with events alone.
+
+use std::fmt::Debug;
+use std::io::{self, Write};
+
+use clap::ValueEnum;
+
+use crate::process::event::{Alive, Event, Names};
+use crate::process::loss::Loss;
+use crate::process::wall_clock::WallClock;
+
+pub mod closing_account;
+pub mod columns;
+pub mod command_totals;
+pub mod events_json;
+pub mod events_table;
+pub mod filter;
+pub mod json;
+pub mod processes;
+pub mod sink;
+pub mod units;
+
+/// What a report makes of each thing that happens. Most care for some of them only; times are
+/// in boot-clock nanoseconds.
+///
+/// # Errors
+///
+/// Each method fails when `out` can't be written to.
+pub trait Report: Debug {
+    /// Before the first event.
+    fn begin(&mut self, _out: &mut Output<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// An exec or an exit. Tells whether it was printed.
+    fn event(
+        &mut self,
+        _out: &mut Output<'_>,
+        _event: &Event<'_>,
+        _names: &Names,
+    ) -> io::Result<bool> {
+        Ok(false)
+    }
+
+    /// Events were lost, as was noticed at `time`.
+    fn loss(&mut self, _out: &mut Output<'_>, _loss: &Loss, _time: u64) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// How many of the processes alive it wants to know of once a period: the newest.
+    fn processes_wanted(&self, _window: Option<Window>) -> usize {
+        0
+    }
+
+    /// Once a period: the processes alive at `time`, the oldest first.
+    fn period(
+        &mut self,
+        _out: &mut Output<'_>,
+        _processes: &[Alive<'_>],
+        _time: u64,
+    ) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// After the last event, at `time`.
+    fn end(&mut self, _out: &mut Output<'_>, _time: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where a report writes to, and what it must know to do so.
+pub struct Output<'a> {
+    pub to: &'a mut dyn Write,
+    pub clock: WallClock,
+    /// `None` where nothing is to be cut, since it is no terminal.
+    pub window: Option<Window>,
+}
+
+/// The size of a terminal, in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub columns: usize,
+    pub lines: usize,
+}
+
+impl Write for Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns, for people
+    Table,
+    /// JSON Lines, one object a line, for programs
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum View {
+    /// Each exec and each exit as it happens
+    Events,
+    /// The processes alive, once a period
+    Processes,
+}
+
+/// Times in a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TimeStyle {
+    #[default]
+    Local,
+    Utc,
+    Relative,
+    None,
+}
+
+/// Which reports are wanted, and how they look.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    pub format: Format,
+    pub view: View,
+    /// Whether the command totals follow at the end.
+    pub totals: bool,
+    pub time: TimeStyle,
+    pub colour: bool,
+    /// What [`TimeStyle::Relative`] counts from.
+    pub started: u64,
+}
+
+/// The reports of a choice, in the order in which they print.
+pub fn chosen(choice: Choice) -> Vec<Box<dyn Report>> {
+    let Choice { format, view, totals, time, colour, started } = choice;
+    let time = || columns::TimeColumn::new(time, started);
+    let mut reports: Vec<Box<dyn Report>> = vec![match (view, format) {
+        (View::Events, Format::Table) => Box::new(events_table::EventsTable::new(time(), colour)),
+        (View::Events, Format::Json) => Box::new(events_json::EventsJson::default()),
+        (View::Processes, Format::Table) => {
+            Box::new(processes::ProcessesTable::new(time(), colour))
+        }
+        (View::Processes, Format::Json) => Box::new(processes::ProcessesJson),
+    }];
+    if totals {
+        reports.push(Box::new(command_totals::CommandTotals::new(format, colour)));
+    }
+    reports
+}

@@ -1,0 +1,187 @@
+//! Gives events to the reports: those that the filter lets pass, with their names.
+
+use std::io;
+
+use anyhow::{Context as _, Result};
+
+use crate::options::Options;
+use crate::process::event::{Alive, Event, EventKind};
+use crate::process::loss::Loss;
+use crate::process::record::ProcessId;
+use crate::process::tracker::Live;
+use crate::process::wall_clock::WallClock;
+use crate::report::closing_account::Reported;
+use crate::report::filter::Filter;
+use crate::report::sink::{Sink, WRITE};
+use crate::report::{self, Choice, Format, Report, columns};
+use crate::system::clock::{self, boot_now};
+use crate::system::names::NameLookup;
+use crate::system::proc;
+
+/// Reports events, and counts them once they are written.
+#[derive(Debug)]
+pub struct Reporter {
+    filter: Filter,
+    names: NameLookup,
+    clock: WallClock,
+    reports: Vec<Box<dyn Report>>,
+    sink: Sink,
+    /// Whether the processes that were running before are reported, too.
+    all: bool,
+    greeting: String,
+    printed: Reported,
+    written: Reported,
+    hidden: u64,
+}
+
+impl Reporter {
+    /// Prints to stdout, beginning with what comes before the first event.
+    ///
+    /// # Errors
+    ///
+    /// When stdout is closed, or can't be written to.
+    pub fn to_stdout(options: &Options) -> Result<Self> {
+        let sink = Sink::stdout()?;
+        let zone = match options.output {
+            Format::Table => format!("times are {}; ", columns::zone_name(options.time)),
+            Format::Json => String::new(),
+        };
+        let mut reporter = Self {
+            filter: options.filter(),
+            names: NameLookup::default(),
+            clock: clock::wall_clock(),
+            reports: report::chosen(Choice {
+                format: options.output,
+                view: options.view,
+                totals: options.summary,
+                time: options.time,
+                colour: sink.wants_colour(options.color),
+                started: boot_now(),
+            }),
+            sink,
+            all: options.all,
+            greeting: format!("watching execs and exits; {zone}Ctrl-C ends it"),
+            printed: Reported::default(),
+            written: Reported::default(),
+            hidden: 0,
+        };
+        for report in &mut reporter.reports {
+            report.begin(&mut reporter.sink.output(reporter.clock)).context(WRITE)?;
+        }
+        reporter.flush().context(WRITE)?;
+        Ok(reporter)
+    }
+
+    /// What to tell a person when the watch begins.
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// Reports an event, unless the filter hides it. It may stay in memory until
+    /// [`Self::flush`].
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+        let origin = match self.filter.asks_for_cgroup() {
+            true => self.names.cgroup(event.origin),
+            false => None,
+        };
+        let mut is_printed = false;
+        if self.filter.passes(event, origin.as_deref()) {
+            let names = self.names.names_of(event.common);
+            for report in &mut self.reports {
+                is_printed |= report.event(&mut self.sink.output(self.clock), event, &names)?;
+            }
+        }
+        let count = match event.kind {
+            _ if !is_printed => &mut self.hidden,
+            EventKind::Exec => &mut self.printed.execs,
+            EventKind::Exit { outcome: Some(_), .. } => &mut self.printed.exits,
+            EventKind::Exit { outcome: None, .. } => &mut self.printed.lost_exits,
+        };
+        *count += 1;
+        Ok(())
+    }
+
+    /// Reports what was lost by `time` (boot-clock nanoseconds), if anything was.
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn loss(&mut self, loss: &Loss, time: u64) -> io::Result<()> {
+        if loss.is_none() {
+            return Ok(());
+        }
+        let Self { reports, sink, clock, .. } = self;
+        reports.iter_mut().try_for_each(|report| report.loss(&mut sink.output(*clock), loss, time))
+    }
+
+    /// Once a period, reports the processes alive to the reports that ask for them.
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn period<'a>(
+        &mut self,
+        live: impl Iterator<Item = (ProcessId, &'a Live)>,
+    ) -> io::Result<()> {
+        let window = self.sink.window();
+        let wanted = self.reports.iter().map(|report| report.processes_wanted(window)).max();
+        let Some(wanted) = wanted.filter(|&wanted| wanted > 0) else { return Ok(()) };
+        let now = boot_now();
+        let mut alive = Vec::new();
+        for (process, live) in live.filter(|(_, live)| self.all || !live.was_running()) {
+            let event = live.event(process.pid, now, EventKind::Exec);
+            let names = self.names.names_of(event.common);
+            if self.filter.passes_process(&event, names.cgroup.as_deref()) {
+                let age_ns = now.saturating_sub(process.start_time);
+                alive.push(Alive { event, names, age_ns, cpu_ns: None });
+            }
+        }
+        alive.sort_by_key(|alive| (alive.event.process.start_time, alive.event.process.pid));
+        alive.drain(..alive.len().saturating_sub(wanted));
+        for process in &mut alive {
+            process.cpu_ns = proc::cpu_of(process.event.process);
+        }
+        let Self { reports, sink, clock, .. } = self;
+        reports
+            .iter_mut()
+            .try_for_each(|report| report.period(&mut sink.output(*clock), &alive, now))
+    }
+
+    /// Lets each report end.
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn end(&mut self) -> io::Result<()> {
+        let now = boot_now();
+        let Self { reports, sink, clock, .. } = self;
+        reports.iter_mut().try_for_each(|report| report.end(&mut sink.output(*clock), now))?;
+        self.flush()
+    }
+
+    /// Writes what is still in memory, and looks whether the clock or the window changed.
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()?;
+        self.written = self.printed;
+        clock::follow(&mut self.clock);
+        Ok(())
+    }
+
+    /// How many events have left the program.
+    pub fn reported(&self) -> Reported {
+        self.written
+    }
+
+    /// How many events no report has printed.
+    pub fn hidden(&self) -> u64 {
+        self.hidden
+    }
+}
