@@ -71,7 +71,8 @@ int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
 SEC("tp/sched/sched_process_exit")
 int exit_tp(struct trace_event_raw_sched_process_exit *ctx)
 {
-	return record_exit(bpf_get_current_task_btf(), has_group_dead() && ctx->group_dead, EXIT_TP);
+	return record_exit(bpf_get_current_task_btf(), has_group_dead() && ctx->group_dead,
+			   EXIT_TP);
 }
 
 /*
@@ -100,6 +101,7 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 static __always_inline struct process_info *begin(struct task_struct *leader, enum event event,
 						  struct process_key *key, enum hook hook)
 {
+	const __u64 *comm = (const void *)&leader->comm;
 	__u32 slot = hook;
 	struct process_info *info;
 	__u64 ids;
@@ -110,9 +112,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	key->event = event;
 	key->pad = 0;
 
-	if (only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid))
-		return NULL;
-	if (is_settled(key))
+	if ((only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid)) || is_settled(key))
 		return NULL;
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
 	if (!info)
@@ -123,8 +123,9 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	info->gid = ids >> 32;
 	info->cgroup_id = bpf_get_current_cgroup_id();
 	info->ppid = leader->real_parent->tgid;
-	/* The main thread's name: the thread that runs this may have another. */
-	copy_comm(info->comm, leader);
+	/* The main thread's name: the thread that runs this may have another. It takes two loads. */
+	((__u64 *)info->comm)[0] = comm[0];
+	((__u64 *)info->comm)[1] = comm[1];
 	return info;
 }
 

@@ -3,17 +3,13 @@
  * What crosses the map. libbpf-cargo turns these structs into the Rust types
  * that user space decodes, so each layout stands here and nowhere else.
  */
-#ifndef __KERNEL_AND_USER_MAP_H
-#define __KERNEL_AND_USER_MAP_H
+#pragma once
 
 #define COMM_SIZE 16	  /* TASK_COMM_LEN */
 #define FILENAME_SIZE 128 /* longer paths are cut, and marked */
 #define ARGS_SIZE 304	  /* longer command lines are cut, and marked */
 
-enum event {
-	EVENT_EXEC = 0,
-	EVENT_EXIT = 1,
-};
+enum event { EVENT_EXEC = 0, EVENT_EXIT = 1 };
 
 /* Different for every event there ever is, and the same whichever hook computes it. */
 struct process_key {
@@ -26,8 +22,8 @@ struct process_key {
 
 /* What a process has used up in its life, over all its threads. */
 struct process_usage {
-	__u64 cpu_ns;	  /* time on a CPU */
-	__u64 max_rss;	  /* pages: the most memory it had at once */
+	__u64 cpu_ns;  /* time on a CPU */
+	__u64 max_rss; /* pages: the most memory it had at once */
 	__u64 major_faults;
 	__u64 read_bytes; /* from storage; NOT_COUNTED by some kernels */
 	__u64 write_bytes;
@@ -36,7 +32,10 @@ struct process_usage {
 /* The kernel was built without this account (CONFIG_TASK_IO_ACCOUNTING). */
 #define NOT_COUNTED (~0ULL)
 
-/* One exec or one exit. It never changes once it is in the map. */
+/*
+ * One exec or one exit. It never changes once it is in the map. Behind filename_size and
+ * args_read, and in what only the other event fills in, stand bytes of earlier records.
+ */
 struct process_info {
 	__u64 time; /* ns, boot clock */
 	__u64 cgroup_id;
@@ -54,14 +53,11 @@ struct process_info {
 	__u8 args[ARGS_SIZE];
 };
 
-/* Counted in the kernel, looked at by user space without a system call (.bss is mapped memory). */
+/* Counted in the kernel, since the program was loaded. */
 struct counters {
 	__u64 inserted;
-	__u64 dropped[2]; /* no room: lost. [exec, exit] */
-	__u64 pending[2]; /* no room, and the second hook has not tried yet. [exec, exit] */
+	__u64 dropped[2]; /* there was no room. [exec, exit] */
 };
 
 _Static_assert(sizeof(struct process_key) == 24, "process_key has no hidden padding");
 _Static_assert(sizeof(struct process_info) == 536, "process_info has no hidden padding");
-
-#endif /* __KERNEL_AND_USER_MAP_H */

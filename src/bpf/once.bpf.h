@@ -7,49 +7,32 @@
  * same program runs on its CPU. So both stand on each tracepoint. Whichever runs first
  * records the event; the other finds it settled. ARCHITECTURE.md has the measurements.
  */
-#ifndef __ONCE_BPF_H
-#define __ONCE_BPF_H
+#pragma once
 
-enum hook {
-	EXEC_TP,
-	EXIT_TP,
-	EXEC_TP_BTF,
-	EXIT_TP_BTF,
-	HOOKS,
-};
+enum hook { EXEC_TP, EXIT_TP, EXEC_TP_BTF, EXIT_TP_BTF, HOOKS };
 
 /*
- * One word for each process and event, which names the event that was settled there last:
+ * One word for each process and event. It names the event that was settled there last:
  * recorded, or counted as dropped. A word is never seen half-written, so this takes no lock
  * and no barrier. It also stops the second of two threads that both take themselves for the
  * last one (before Linux 6.16).
  *
- * Another process may take the word between two twins: one with a pid that is a multiple of
- * 1024 away, in about a microsecond. Then the second twin finds the key in the map; or it
- * inserts the event once more, which user space recognises; or it counts a drop twice.
+ * Between two twins, about a microsecond, a process may take the word whose pid is a multiple
+ * of 1024 away. Then the second twin finds the key in the map; or it inserts the event once
+ * more, which user space recognises; or it counts a drop twice.
  */
 #define SETTLED_WORDS 2048 /* a power of two */
+#define SETTLED_SLOT(key) (((key)->pid * 2 + (key)->event) & (SETTLED_WORDS - 1))
+#define SETTLED_WORD(key) ((key)->start_time << 8 ^ (key)->exec_id)
 
 __u64 settled[SETTLED_WORDS];
 
-static __always_inline __u32 settled_slot(const struct process_key *key)
-{
-	return (key->pid * 2 + key->event) & (SETTLED_WORDS - 1);
-}
-
-static __always_inline __u64 settled_word(const struct process_key *key)
-{
-	return key->start_time << 8 ^ key->exec_id;
-}
-
 static __always_inline bool is_settled(const struct process_key *key)
 {
-	return settled[settled_slot(key)] == settled_word(key);
+	return settled[SETTLED_SLOT(key)] == SETTLED_WORD(key);
 }
 
 static __always_inline void settle(const struct process_key *key)
 {
-	settled[settled_slot(key)] = settled_word(key);
+	settled[SETTLED_SLOT(key)] = SETTLED_WORD(key);
 }
-
-#endif /* __ONCE_BPF_H */

@@ -3,8 +3,7 @@
  * What the kernel knows of a process: whether it has ended, how, and what it has used up.
  * A first reading may skip this.
  */
-#ifndef __PROCESS_BPF_H
-#define __PROCESS_BPF_H
+#pragma once
 
 /*
  * Linux 6.16 gave sched_process_exit the argument group_dead. Before, the count of live
@@ -72,14 +71,3 @@ static __always_inline void sum_up(struct process_usage *usage, struct task_stru
 	if (leader != task)
 		add_thread(usage, leader);
 }
-
-/* comm is 16 bytes and aligned: two loads take less than a helper's call. */
-static __always_inline void copy_comm(__u8 *comm, struct task_struct *task)
-{
-	const __u64 *from = (const void *)&task->comm;
-
-	((__u64 *)comm)[0] = from[0];
-	((__u64 *)comm)[1] = from[1];
-}
-
-#endif /* __PROCESS_BPF_H */

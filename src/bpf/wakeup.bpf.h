@@ -5,8 +5,7 @@
  * User space sleeps for a whole period. A hash map can't wake a reader, a ring buffer can:
  * what is written into it does not matter.
  */
-#ifndef __WAKEUP_BPF_H
-#define __WAKEUP_BPF_H
+#pragma once
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -26,5 +25,3 @@ static __always_inline void wake_up_at(__u64 inserted)
 	if (bpf_ringbuf_output(&wakeup, &anything, sizeof(anything), BPF_RB_FORCE_WAKEUP))
 		wakeup_at = 0; /* the next record tries again */
 }
-
-#endif /* __WAKEUP_BPF_H */
