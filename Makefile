@@ -6,7 +6,7 @@ CARGO_FLAGS := $(if $(V),--verbose)
 ARGS ?=
 
 .PHONY: all
-all: packages ## Install missing build packages, then build the program (the default)
+all: packages ## Install what is missing to build (it says how), then build (the default)
 	cargo build --release --locked $(CARGO_FLAGS)
 
 .PHONY: packages
@@ -44,7 +44,8 @@ fmt: ## Format the Rust code
 	cargo fmt
 
 .PHONY: lint
-lint: packages ## Check formatting and lints; warnings are errors (build.rs does so for the BPF C)
+lint: ## Check formatting and lints; warnings are errors (build.rs does so for the BPF C)
+	@scripts/install-packages lint
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- --deny warnings
 	$(CC) -Wall -Wextra -Werror -fsyntax-only tests/actor.c
