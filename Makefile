@@ -22,6 +22,10 @@ test: all ## Run the unit tests and the tests on the running kernel (as root)
 	@scripts/install-packages test
 	cargo test --release --locked $(CARGO_FLAGS)
 
+.PHONY: test-unit
+test-unit: packages ## Run the tests that load no BPF program; no root needed
+	cargo test --locked $(CARGO_FLAGS) --lib --bins --test properties
+
 .PHONY: test-kernels
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU
 	@scripts/install-packages test
