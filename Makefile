@@ -5,6 +5,12 @@ CARGO_FLAGS := $(if $(V),--verbose)
 # Options for `make run`, as in: make run ARGS="--period 0.5 -o json"
 ARGS ?=
 
+# What `make lint` looks at.
+RUST_SOURCES := $(wildcard src tests benches examples build.rs)
+C_SOURCES = $(shell find $(filter-out benches build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')
+ACTOR := $(wildcard tests/actor.c tests/actor/*.c)
+SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples) .ci .cargo)
+
 .PHONY: all
 all: packages ## Install what is missing to build (it says how), then build (the default)
 	cargo build --release --locked $(CARGO_FLAGS)
@@ -48,11 +54,17 @@ fmt: ## Format the Rust code
 	cargo fmt
 
 .PHONY: lint
-lint: ## Check formatting and lints; warnings are errors (build.rs does so for the BPF C)
+lint: ## Check formatting, lints, shell scripts and the layout; warnings are errors
 	@scripts/install-packages lint
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- --deny warnings
-	$(CC) -Wall -Wextra -Werror -fsyntax-only tests/actor.c
+	@# Clippy knows what the standard library had in Rust 1.85, but not that let chains came later.
+	@! grep -rPzl --include='*.rs' '\b(if|while) let [^;{}]*?&&\s|&& let ' $(RUST_SOURCES) || \
+		{ echo "lint: these files have let chains, which Rust 1.85 has not" >&2; exit 1; }
+	clang-format --dry-run --Werror $(C_SOURCES)
+	$(CC) -Wall -Wextra -Werror -fsyntax-only $(ACTOR)
+	shellcheck $(SHELL_SCRIPTS)
+	scripts/check-layout
 
 .PHONY: clean
 clean: ## Remove everything that was built
