@@ -104,22 +104,6 @@ static int play_thread_exec(char **argv)
 	return 98;
 }
 
-static void *last_thread(void *code)
-{
-	usleep(50 * 1000);
-	_exit(atoi(code));
-}
-
-/* main-first CODE: the main thread leaves, 50 ms later the last thread exits with CODE */
-static int play_main_first(char **argv)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, last_thread, argv[0]))
-		errx(99, "pthread_create");
-	pthread_exit(NULL);
-}
-
 static void *thread_until_eof(void *code)
 {
 	char byte;
@@ -137,22 +121,6 @@ static int play_headless(char **argv)
 	if (pthread_create(&thread, NULL, thread_until_eof, argv[0]))
 		errx(99, "pthread_create");
 	pthread_exit(NULL);
-}
-
-/* fork CODE: a child that never calls exec; prints its pid, and exits as it does */
-static int play_fork(char **argv)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid < 0)
-		err(99, "fork");
-	if (pid == 0)
-		_exit(atoi(argv[0]));
-	printf("%d\n", pid);
-	if (waitpid(pid, &status, 0) < 0)
-		err(99, "waitpid");
-	return WEXITSTATUS(status);
 }
 
 /*
@@ -408,7 +376,10 @@ static pid_t born(const char *way, char *code)
 	return pid;
 }
 
-/* births CODE: a child by each way there is; they exit with CODE, CODE + 1, ... */
+/*
+ * births CODE: a child by each way there is, then two that call no exec. They exit with CODE,
+ * CODE + 1, ...
+ */
 static int play_births(char **argv)
 {
 	static const char *const ways[] = { "fork",  "vfork",  "posix_spawn",
@@ -420,9 +391,13 @@ static int play_births(char **argv)
 		snprintf(code, sizeof(code), "%zu", atoi(argv[0]) + i);
 		reap(ways[i], born(ways[i], code));
 	}
-	pid = vfork();
+	pid = fork();
 	if (pid == 0)
 		_exit(atoi(argv[0]) + LENGTH(ways));
+	reap("fork-exit", pid);
+	pid = vfork();
+	if (pid == 0)
+		_exit(atoi(argv[0]) + LENGTH(ways) + 1);
 	reap("vfork-exit", pid);
 	return 0;
 }
@@ -935,9 +910,7 @@ static const struct {
 	{ "signal", 1, play_signal },
 	{ "chain", 1, play_chain },
 	{ "thread-exec", 1, play_thread_exec },
-	{ "main-first", 1, play_main_first },
 	{ "headless", 1, play_headless },
-	{ "fork", 1, play_fork },
 	{ "storm", 1, play_storm },
 	{ "storm-for", 3, play_storm_for },
 	{ "alive", 1, play_alive },

@@ -196,16 +196,18 @@ fn a_long_command_line_is_completed_while_its_process_lives() {
 }
 
 #[test]
-fn text_that_is_not_utf8_is_also_given_whole() {
+fn strange_bytes_in_argv_arrive_and_text_that_is_not_utf8_also_raw() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     let _machine = share_machine();
     let watcher = Watcher::start(&[]);
-    let (strange, _) = run_to_end(play(&["exit", "0"]).arg(OsStr::from_bytes(b"\xff\xfe")));
+    let bytes = OsStr::from_bytes(b"a\nb\x1b[2J\xff");
+    let (strange, _) = run_to_end(Command::new("true").arg(bytes).arg("").arg("last").arg(""));
     let (plain, _) = run_to_end(&mut play(&["exit", "0"]));
     let run = watcher.finish();
     let exec = run.execs_of(strange)[0];
-    assert_eq!(exec["args"][3], "\u{fffd}\u{fffd}");
-    assert_eq!(exec["args_raw"][3], "//4=");
+    assert_eq!(exec["args"], json!(["true", "a\nb\u{1b}[2J\u{fffd}", "", "last", ""]));
+    assert_eq!(exec["args_raw"][1], "YQpiG1sySv8=");
+    assert!(!run.stdout.contains('\u{1b}'));
     assert!(run.execs_of(plain)[0].get("args_raw").is_none());
 }

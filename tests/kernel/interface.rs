@@ -115,6 +115,17 @@ fn bad_options_are_usage_errors() {
         (&["--duration", "-1"], "--duration"),
         (&["-o", "xml"], "json"),
         (&["--frobnicate"], "--frobnicate"),
+        (&["-u", "no-such-user"], "no such user"),
+        (&["-n", "("], "regex"),
+        (&["--redact", "["], "regex"),
+        (&["-c", "/no/such/cgroup"], "no such cgroup"),
+        (&["--container", "xyz"], "hexadecimal"),
+        (&["--min-duration", "5"], "250ms"),
+        (&["--event", "fork"], "exec"),
+        (&["-p", "me"], "--pid"),
+        (&["--view", "tree"], "processes"),
+        (&["-t", "later"], "relative"),
+        (&["--color", "blue"], "auto"),
     ] {
         let (status, stderr) = refusal(args);
         assert_eq!(status, Some(2), "{args:?}: {stderr}");

@@ -261,6 +261,8 @@ fn what_happened_while_it_was_stopped_is_reported_or_counted_to_the_last_event()
 
     assert_balanced(&run, &witness, &begin, &end);
     assert_summary_is_what_was_printed(&run);
+    let fullest = format!("fullest with {entries} of {entries}");
+    assert!(run.stderr.contains(&fullest), "{}", run.stderr);
     let seen = children(&witness, long);
     let recovered = children(&run, short);
     for (kind, dropped, missed) in KINDS {

@@ -306,11 +306,6 @@ impl Run {
     }
 }
 
-/// Whether an event is an exit that somebody saw, and not one that was lost and noticed later.
-pub fn is_seen_exit(event: &Value) -> bool {
-    event["event"] == "exit" && !(event["exit_code"].is_null() && event["signal"].is_null())
-}
-
 /// An event in short: `exec ls -l`, `exit 3`, `exit SIGKILL`.
 pub fn short(event: &Value) -> String {
     if event["event"] == "exec" {

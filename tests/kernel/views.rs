@@ -1,14 +1,13 @@
 //! What is shown: filters, views, the summary, and how.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Run, Tracefs, Waiting, Watcher, actor, play, program, run_to_end, share_machine, short,
-    watcher_command,
+    Run, Tracefs, Waiting, Watcher, actor, play, run_to_end, share_machine, short, watcher_command,
 };
 
 /// The pids with events, out of these, and how many each has.
@@ -185,28 +184,6 @@ fn times_and_colours_are_as_asked() {
     assert_eq!(line_with(&["-t", "utc"], "utc")[..12].matches(':').count(), 2);
     assert!(line_with(&["--color", "always"], "coloured").contains("\x1b[31m"));
     assert!(!line_with(&["--color", "never"], "plain").contains('\x1b'));
-}
-
-#[test]
-fn unknown_users_bad_patterns_and_missing_cgroups_are_usage_errors() {
-    for (args, word) in [
-        (&["-u", "no-such-user"][..], "no such user"),
-        (&["-n", "("], "regex"),
-        (&["--redact", "["], "regex"),
-        (&["-c", "/no/such/cgroup"], "no such cgroup"),
-        (&["--container", "xyz"], "hexadecimal"),
-        (&["--min-duration", "5"], "250ms"),
-        (&["--event", "fork"], "exec"),
-        (&["-p", "me"], "--pid"),
-        (&["--view", "tree"], "processes"),
-        (&["-t", "later"], "relative"),
-        (&["--color", "blue"], "auto"),
-    ] {
-        let output = Command::new(program()).args(args).output().expect("the program starts");
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
-        assert!(stderr.contains(word), "{args:?}: {stderr}");
-    }
 }
 
 #[test]
