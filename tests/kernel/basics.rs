@@ -5,12 +5,13 @@ use std::process::Command;
 use libbpf_rs::query::ProgInfoIter;
 use serde_json::json;
 
+use crate::common::{count_bpf_runs, fdinfo, field};
 use crate::support::{Tracefs, Watcher, own_machine, run_to_end, share_machine, short};
 
 #[test]
 fn a_process_in_another_shell_is_shown_within_a_period() {
     let _machine = share_machine();
-    let mut watcher = Watcher::start(&["--period", "0.2"]);
+    let watcher = Watcher::start(&["--period", "0.2"]);
     let (pid, _) = run_to_end(Command::new("sh").args(["-c", "exit 3"]));
     watcher.wait_for("the exit", |event| event["pid"] == pid && event["event"] == "exit");
     let run = watcher.finish();
@@ -41,9 +42,10 @@ fn a_process_in_another_shell_is_shown_within_a_period() {
 
 /// How often the kernel ran each of these programs of a watcher.
 fn runs_of(watcher: &Watcher, names: [&str; 4]) -> [u64; 4] {
-    let ids = watcher.program_ids();
+    let held = fdinfo(watcher.pid());
+    let ids: Vec<_> = held.iter().filter_map(|text| field(text, "prog_id:")).collect();
     let mut runs = [0; 4];
-    for program in ProgInfoIter::default().filter(|program| ids.contains(&program.id)) {
+    for program in ProgInfoIter::default().filter(|program| ids.contains(&program.id.into())) {
         if let Some(at) = names.iter().position(|name| program.name == *name) {
             runs[at] += program.run_cnt;
         }
@@ -54,8 +56,7 @@ fn runs_of(watcher: &Watcher, names: [&str; 4]) -> [u64; 4] {
 #[test]
 fn both_pairs_of_hooks_run_with_tracefs_and_one_without() {
     let _machine = own_machine();
-    let setting = "/proc/sys/kernel/bpf_stats_enabled";
-    std::fs::write(setting, "1").expect("root may count BPF runs");
+    let _counting = count_bpf_runs();
     for (tracefs, tp_runs) in [(Tracefs::Mounted, true), (Tracefs::Absent, false)] {
         let watcher = Watcher::start_with(tracefs, &["-v"]);
         let (pid, _) = run_to_end(Command::new("true").arg("hooks"));
@@ -68,5 +69,4 @@ fn both_pairs_of_hooks_run_with_tracefs_and_one_without() {
         assert_eq!(runs.map(|count| count > 0), [tp_runs, tp_runs, true, true], "{runs:?}");
         assert_eq!(run.stderr.contains("tp_btf/ programs only"), !tp_runs, "{}", run.stderr);
     }
-    std::fs::write(setting, "0").expect("root may count BPF runs");
 }
