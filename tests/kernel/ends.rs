@@ -8,9 +8,10 @@ use std::process::Stdio;
 
 use jiff::Timestamp;
 use libc::{SIGKILL, SIGSEGV};
+use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
-use crate::common::{Running, play, wait_until};
+use crate::common::{Running, field, play, wait_until};
 use crate::support::{Watcher, open_folder, share_machine, text};
 use crate::truth::{Truth, args, args_of, assert_life, assert_outcome, time};
 
@@ -185,71 +186,55 @@ fn an_exit_is_told_before_anybody_has_reaped_the_process_and_once() {
     truth.assert_in(&run);
 }
 
-/// A memory cgroup with room for 16 MiB.
+/// A memory cgroup with room for 16 MiB, in a hierarchy that is mounted for it: what the machine
+/// has mounted does not matter.
 struct SmallCgroup {
+    mounted: PathBuf,
     dir: PathBuf,
     /// The subtree_control in which it had to allow memory control.
     allowed: Option<PathBuf>,
 }
 
 impl SmallCgroup {
-    /// The cgroup; or why there can be none.
-    fn create() -> Result<Self, String> {
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("/proc is mounted");
-        let mut reasons = Vec::new();
-        for mounted in mounts.lines() {
-            let fields: Vec<_> = mounted.split(' ').collect();
-            let made = match fields[..] {
-                [_, root, "cgroup", options, ..] if options.split(',').any(|o| o == "memory") => {
-                    Self::version_1(root.as_ref())
-                }
-                [_, root, "cgroup2", ..] => Self::version_2(root.as_ref()),
-                _ => continue,
-            };
-            match made {
-                Ok(cgroup) => return Ok(cgroup),
-                Err(reason) => reasons.push(format!("{}: {reason}", fields[1])),
-            }
-        }
-        reasons.push("no other cgroup file system is mounted".into());
-        Err(reasons.join("; "))
+    fn create() -> Self {
+        let name = format!("kernel_and_user_map-test-{}", std::process::id());
+        let mounted = std::env::temp_dir().join(&name);
+        // Not a `TempDir`, which deletes what it finds: here, that would be other cgroups.
+        fs::create_dir(&mounted).expect("a folder");
+        let mut cgroup = Self { dir: mounted.join(&name), mounted, allowed: None };
+        cgroup.make().expect("the kernel has memory cgroups, and root may make one");
+        cgroup
     }
 
-    fn version_1(root: &Path) -> io::Result<Self> {
-        let cgroup = Self { dir: Self::make_dir(root)?, allowed: None };
-        fs::write(cgroup.dir.join("memory.limit_in_bytes"), "16M")?;
-        let with_swap = cgroup.dir.join("memory.memsw.limit_in_bytes");
-        if with_swap.exists() {
-            fs::write(with_swap, "16M")?;
-        }
-        Ok(cgroup)
-    }
-
-    fn version_2(root: &Path) -> io::Result<Self> {
-        let has_memory = |file: &str| -> io::Result<bool> {
-            Ok(fs::read_to_string(root.join(file))?.split_whitespace().any(|name| name == "memory"))
+    /// A controller belongs to one hierarchy: that of version 2, or one of version 1.
+    fn make(&mut self) -> io::Result<()> {
+        let control = self.mounted.join("cgroup.subtree_control");
+        let names_memory = |file: &Path| -> io::Result<bool> {
+            Ok(fs::read_to_string(file)?.split_whitespace().any(|name| name == "memory"))
         };
-        if !has_memory("cgroup.controllers")? {
-            return Err(io::Error::other("it has no memory controller"));
-        }
-        let control = root.join("cgroup.subtree_control");
-        let allow = !has_memory("cgroup.subtree_control")?;
-        if allow {
-            fs::write(&control, "+memory")?;
-        }
-        let cgroup = Self { dir: Self::make_dir(root)?, allowed: allow.then_some(control) };
-        fs::write(cgroup.dir.join("memory.max"), "16M")?;
-        let swap = cgroup.dir.join("memory.swap.max");
+        self.mount("cgroup2", None)?;
+        let [limit, swap, most_swap] = if names_memory(&self.mounted.join("cgroup.controllers"))? {
+            if !names_memory(&control)? {
+                fs::write(&control, "+memory")?;
+                self.allowed = Some(control);
+            }
+            ["memory.max", "memory.swap.max", "0"]
+        } else {
+            umount(&self.mounted)?;
+            self.mount("cgroup", Some("memory"))?;
+            ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes", "16M"]
+        };
+        fs::create_dir(&self.dir)?;
+        fs::write(self.dir.join(limit), "16M")?;
+        let swap = self.dir.join(swap);
         if swap.exists() {
-            fs::write(swap, "0")?;
+            fs::write(swap, most_swap)?; // not every kernel counts it
         }
-        Ok(cgroup)
+        Ok(())
     }
 
-    fn make_dir(root: &Path) -> io::Result<PathBuf> {
-        let dir = root.join(format!("kernel_and_user_map-test-{}", std::process::id()));
-        fs::create_dir(&dir)?;
-        Ok(dir)
+    fn mount(&self, kind: &str, options: Option<&str>) -> io::Result<()> {
+        Ok(mount(Some(kind), &self.mounted, Some(kind), MsFlags::empty(), options)?)
     }
 
     /// How many processes the OOM killer has killed in it.
@@ -258,31 +243,26 @@ impl SmallCgroup {
             .iter()
             .find_map(|file| fs::read_to_string(self.dir.join(file)).ok())
             .expect("both versions count kills");
-        let count = counts.lines().find_map(|line| line.strip_prefix("oom_kill "));
-        count.expect("since Linux 4.13").parse().expect("a number")
+        field(&counts, "oom_kill ").expect("since Linux 4.13")
     }
 }
 
 impl Drop for SmallCgroup {
     fn drop(&mut self) {
         // What the dead process had in it is given back a little later.
-        let _ = wait_until(|| fs::remove_dir(&self.dir).is_ok());
+        let _ = wait_until(|| !self.dir.exists() || fs::remove_dir(&self.dir).is_ok());
         if let Some(control) = &self.allowed {
             let _ = fs::write(control, "-memory");
         }
+        let _ = umount(&self.mounted);
+        let _ = fs::remove_dir(&self.mounted);
     }
 }
 
 #[test]
 fn a_victim_of_the_oom_killer_ends_by_sigkill() {
     let _machine = share_machine();
-    let cgroup = match SmallCgroup::create() {
-        Ok(cgroup) => cgroup,
-        Err(reason) => {
-            println!("RESULT: the OOM killer was not tested: {reason}");
-            return;
-        }
-    };
+    let cgroup = SmallCgroup::create();
     let watcher = Watcher::start(&[]);
     let truth = Truth::of(&mut play(&["hog", text(&cgroup.dir.join("cgroup.procs"))]));
     let run = watcher.finish();
