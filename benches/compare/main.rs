@@ -4,6 +4,7 @@
 //! docs/benchmarks.svg. With `-- --short` it measures only the program, and fails when
 //! counts that do not depend on the machine have grown (see `short.rs`).
 
+mod chart;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "../events/mod.rs"]
