@@ -1,17 +1,16 @@
 //! The machine under test: its settings, its other processes, and storms.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::process::CommandExt as _;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio, exit};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::process::{Stdio, exit};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use anyhow::{Context as _, Result, ensure};
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
+
+use crate::common::{self, Running, mount_tracefs, play, unshare_mounts};
 
 /// Settings that were changed, with what they were before.
 static CHANGED: Mutex<Vec<(PathBuf, String)>> = Mutex::new(Vec::new());
@@ -23,20 +22,18 @@ impl Settings {
     /// From here on, what this process starts finds tracefs mounted (in a mount namespace of
     /// its own), and Ctrl-C puts the settings back too.
     pub fn prepare() -> Result<Self> {
-        const NONE: Option<&str> = None;
         ensure!(nix::unistd::geteuid().is_root(), "only root may load BPF programs");
-        unshare(CloneFlags::CLONE_NEWNS).context("could not get a mount namespace")?;
-        mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
-        if !Path::new("/sys/kernel/tracing/events").exists() {
-            mount(NONE, "/sys/kernel/tracing", Some("tracefs"), MsFlags::empty(), NONE)
-                .context("could not mount tracefs")?;
-        }
-        // The children notice that this process is gone (see `spawn`).
+        unshare_mounts().context("could not get a mount namespace")?;
+        mount_tracefs().context("could not mount tracefs")?;
+        // The children notice that this process is gone (see `Running`).
         ctrlc::set_handler(|| {
             restore();
             exit(130);
         })?;
-        Ok(Self(()))
+        let settings = Self(());
+        // It costs time, and is on here only while it is needed (see `count_bpf_runs`).
+        set("kernel/bpf_stats_enabled", "0")?;
+        Ok(settings)
     }
 }
 
@@ -65,11 +62,6 @@ pub fn set(name: &str, value: &str) -> Result<()> {
     fs::write(&path, value).with_context(|| format!("could not set {name}"))
 }
 
-/// Whether the kernel takes the time of every BPF program, which costs time itself.
-pub fn count_bpf_time(on: bool) -> Result<()> {
-    set("kernel/bpf_stats_enabled", if on { "1" } else { "0" })
-}
-
 pub fn cpus() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
 }
@@ -79,69 +71,20 @@ pub fn program() -> &'static str {
     env!("CARGO_BIN_EXE_kernel_and_user_map")
 }
 
-/// tests/actor.c, compiled at first use.
-fn actor() -> Result<&'static Path> {
-    static ACTOR: OnceLock<PathBuf> = OnceLock::new();
-    if let Some(path) = ACTOR.get() {
-        return Ok(path);
-    }
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-actor");
-    let status = Command::new(env::var_os("CC").unwrap_or("cc".into()))
-        .args(["-static", "-O2", "-pthread", "-o"])
-        .arg(&path)
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/actor.c"))
-        .status()
-        .context("could not run the C compiler")?;
-    ensure!(status.success(), "tests/actor.c does not compile");
-    Ok(ACTOR.get_or_init(|| path))
-}
-
-/// A command that plays one part of tests/actor.c.
-pub fn play(args: &[&str]) -> Result<Command> {
-    let mut command = Command::new(actor()?);
-    command.args(args).stdin(Stdio::null());
-    Ok(command)
-}
-
-/// Starts a command that ends with this process, however that ends.
-pub fn spawn(command: &mut Command) -> io::Result<Child> {
-    // SAFETY: the closure makes one system call; it allocates nothing.
-    unsafe {
-        command.pre_exec(|| match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
-        });
-    }
-    command.spawn()
-}
-
-/// A child that is killed and reaped when it goes out of scope.
-pub struct Killed(pub Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Starts `processes` tiny programs, `jobs` at a time; how long it took.
-pub fn storm(processes: u64, jobs: usize) -> Result<Duration> {
-    let mut storm = play(&["storm", &processes.to_string(), &jobs.to_string()])?;
+pub fn storm(processes: u64, jobs: usize) -> Duration {
     let begun = Instant::now();
-    let status = Killed(spawn(&mut storm)?).0.wait()?;
-    ensure!(status.success(), "the storm failed: {status}");
-    Ok(begun.elapsed())
+    common::storm(processes, jobs);
+    begun.elapsed()
 }
 
 /// Other processes, alive until this goes out of scope.
-pub struct Alive(Killed);
+pub struct Alive(Running);
 
 impl Alive {
     pub fn start(processes: u64) -> Result<Self> {
-        let mut alive = play(&["alive", &processes.to_string()])?;
-        let child = spawn(alive.stdin(Stdio::piped()).stdout(Stdio::piped()))?;
-        let mut this = Self(Killed(child));
+        let mut alive = play(&["alive", &processes.to_string()]);
+        let mut this = Self(Running::start(alive.stdin(Stdio::piped()).stdout(Stdio::piped())));
         let mut ready = [0];
         let stdout = this.0.0.stdout.as_mut().context("stdout is a pipe")?;
         stdout.read_exact(&mut ready).context("the processes could not be started")?;

@@ -4,6 +4,9 @@
 //! docs/benchmarks.svg. With `-- --short` it measures only the program, and fails when
 //! counts that do not depend on the machine have grown (see `short.rs`).
 
+mod chart;
+#[path = "../../tests/common/mod.rs"]
+mod common;
 #[path = "../events/mod.rs"]
 mod events;
 mod machine;
@@ -18,8 +21,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use common::{Running, count_bpf_runs};
 use kernel_and_user_map::report::events_json::EventsJson;
-use machine::{Alive, Settings, count_bpf_time, cpus, program, room_for_processes, spawn, storm};
+use machine::{Alive, Settings, cpus, room_for_processes, storm};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 use report::{Metric, Report};
@@ -75,10 +79,8 @@ fn run() -> Result<()> {
     report.idle(idle()?);
     progress("storms against losses");
     report.losses(&losses()?);
-    if has_view_processes()? {
-        progress("--view processes");
-        report.lists(&lists()?);
-    }
+    progress("--view processes");
+    report.lists(&lists()?);
     report.write(begun.elapsed())?;
     progress(&format!("wrote docs/benchmarks.md and .svg in {:.0?}", begun.elapsed()));
     Ok(())
@@ -97,28 +99,28 @@ fn side_by_side(contenders: &[Contender]) -> Result<Samples> {
             let mut note = |metric, figure: f64| {
                 samples.entry((contender.name, metric)).or_default().push(figure);
             };
-            let alone = storm(TIMED_STORM, 1)?.as_secs_f64();
+            let alone = storm(TIMED_STORM, 1).as_secs_f64();
             let watcher = Watcher::start(contender)?;
 
-            count_bpf_time(true)?;
+            let counting = count_bpf_runs();
             let before = watcher.kernel_ns()?;
-            storm(STORM, 1)?;
+            storm(STORM, 1);
             note(Metric::KernelNs, ratio(watcher.kernel_ns()? - before, STORM));
-            count_bpf_time(false)?;
+            drop(counting);
             watcher.settle();
 
             let before = watcher.cpu_ns()?;
-            let watched = storm(TIMED_STORM, 1)?.as_secs_f64();
+            let watched = storm(TIMED_STORM, 1).as_secs_f64();
             watcher.settle();
             note(Metric::UserUs, ratio(watcher.cpu_ns()? - before, TIMED_STORM) / 1e3);
             note(Metric::PeakMib, ratio(watcher.peak_kib()?, 1024));
             note(Metric::MapMib, ratio(watcher.map_bytes()?, 1 << 20));
             watcher.stop()?;
-            let alone = f64::midpoint(alone, storm(TIMED_STORM, 1)?.as_secs_f64());
+            let alone = f64::midpoint(alone, storm(TIMED_STORM, 1).as_secs_f64());
             note(Metric::SlowdownPercent, (watched / alone - 1.0) * 100.0);
 
             let watcher = Watcher::start(contender)?;
-            storm(PARALLEL_STORM, 4 * cpus())?;
+            storm(PARALLEL_STORM, 4 * cpus());
             watcher.settle();
             note(Metric::LostPercent, lost_percent(&watcher.stop()?, PARALLEL_STORM));
 
@@ -191,14 +193,14 @@ fn growth() -> Result<Vec<Growth>> {
             let watcher = Watcher::start(&us(&[]))?;
             let others = Alive::start(alive)?;
             watcher.settle();
-            count_bpf_time(true)?;
+            let counting = count_bpf_runs();
             let (kernel, user) = (watcher.kernel_ns()?, watcher.cpu_ns()?);
-            storm(STORM, 1)?;
+            storm(STORM, 1);
             watcher.settle();
             let [kernel_ns, user_us] = figures.entry(alive).or_default();
             kernel_ns.push(ratio(watcher.kernel_ns()? - kernel, STORM));
             user_us.push(ratio(watcher.cpu_ns()? - user, STORM) / 1e3);
-            count_bpf_time(false)?;
+            drop(counting);
             watcher.stop()?;
             drop(others);
         }
@@ -224,7 +226,7 @@ pub struct Idle {
 fn idle() -> Result<Idle> {
     let watcher = Watcher::start(&us(&[]))?;
     watcher.settle();
-    count_bpf_time(true)?;
+    let counting = count_bpf_runs();
     let mut windows = Vec::new();
     for _ in 0..ROUNDS {
         let (begun, cpu, runs) = (Instant::now(), watcher.cpu_ns()?, watcher.kernel_runs()?);
@@ -233,7 +235,7 @@ fn idle() -> Result<Idle> {
         windows
             .push((watcher.kernel_runs()? - runs, cpu.div_duration_f64(begun.elapsed()) * 100.0));
     }
-    count_bpf_time(false)?;
+    drop(counting);
     let memory = watcher.memory()?;
     watcher.stop()?;
     let sleeper_percent = sleeper_percent()?;
@@ -264,7 +266,7 @@ fn losses() -> Result<Vec<Lost>> {
     for period in ["0.1", "1", "10"] {
         for jobs in [1, cpus(), 4 * cpus()] {
             let watcher = Watcher::start(&us(&["--period", period]))?;
-            let took = storm(2 * PARALLEL_STORM, jobs)?;
+            let took = storm(2 * PARALLEL_STORM, jobs);
             // Ending it reads what is still in the map.
             let percent = lost_percent(&watcher.stop()?, 2 * PARALLEL_STORM);
             let rate = 2.0 * PARALLEL_STORM as f64 / took.as_secs_f64();
@@ -272,11 +274,6 @@ fn losses() -> Result<Vec<Lost>> {
         }
     }
     Ok(rows)
-}
-
-fn has_view_processes() -> Result<bool> {
-    let help = Command::new(program()).arg("--help").output()?;
-    Ok(String::from_utf8_lossy(&help.stdout).contains("--view"))
 }
 
 /// CPU time to print the processes alive once.
@@ -301,10 +298,11 @@ fn lists() -> Result<Vec<List>> {
         for _ in 0..ROUNDS {
             let before = cpu_of_children()?;
             let mut command = Command::new(words[0]);
-            let Ok(mut child) = spawn(command.args(&words[1..]).stdout(Stdio::null())) else {
+            let Ok(mut list) = Running::try_start(command.args(&words[1..]).stdout(Stdio::null()))
+            else {
                 break;
             };
-            ensure!(child.wait()?.success(), "{name} fails");
+            ensure!(list.0.wait()?.success(), "{name} fails");
             runs.push((cpu_of_children()? - before).as_secs_f64() * 1e3);
         }
         if !runs.is_empty() {

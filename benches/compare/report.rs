@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::chart::chart;
 use crate::machine::{cpus, meminfo_kib};
 use crate::watcher::{Contender, Memory};
 use crate::{Growth, Idle, List, Lost, ROUNDS, Samples, median};
@@ -39,7 +40,7 @@ impl Metric {
     ];
 
     /// What it is, its unit, and digits after the point.
-    fn describe(self) -> (&'static str, &'static str, usize) {
+    pub fn describe(self) -> (&'static str, &'static str, usize) {
         match self {
             Self::KernelNs => ("kernel time in BPF programs per process", "ns", 0),
             Self::UserUs => ("CPU time of the watcher per process", "µs", 1),
@@ -220,9 +221,8 @@ impl Report {
             );
         }
         self.more.push('\n');
-        if let [none, .., _] = rows
-            && let Some(many) = rows.iter().rfind(|row| row.alive <= 10_000 && row.alive > 0)
-        {
+        let many = rows.iter().rfind(|row| row.alive <= 10_000 && row.alive > 0);
+        if let (Some(none), Some(many)) = (rows.first(), many) {
             let grown = (
                 (many.kernel_ns / none.kernel_ns - 1.0) * 100.0,
                 (many.user_us / none.user_us - 1.0) * 100.0,
@@ -330,49 +330,6 @@ impl Report {
         }
         text
     }
-}
-
-/// A panel of horizontal bars for each metric: one bar a contender, the longest fills it.
-fn chart(names: &[&str], panels: &[(Metric, Vec<f64>)]) -> String {
-    const BAR: usize = 18;
-    const LABEL: usize = 190;
-    const LONGEST: f64 = 380.0;
-    const COLOURS: [&str; 4] = ["#1a7f37", "#8c959f", "#afb8c1", "#d0d7de"];
-
-    let panel = 34 + names.len() * (BAR + 4) + 12;
-    let height = panels.len() * panel + 10;
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 680 {height}\" \
-         font-family=\"sans-serif\" font-size=\"12\">\n\
-         <rect width=\"680\" height=\"{height}\" fill=\"#ffffff\"/>\n"
-    );
-    for (i, (metric, figures)) in panels.iter().enumerate() {
-        let (what, unit, digits) = metric.describe();
-        let top = i * panel;
-        let most = figures.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
-        let _ = writeln!(
-            svg,
-            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{what} (less is better)</text>",
-            top + 24
-        );
-        for (j, (name, figure)) in names.iter().zip(figures).enumerate() {
-            let y = top + 34 + j * (BAR + 4);
-            // Too short a bar would look like none.
-            let width = (figure / most * LONGEST).max(1.0);
-            let colour = COLOURS[j.min(COLOURS.len() - 1)];
-            let _ = writeln!(
-                svg,
-                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{name}</text>\
-                 <rect x=\"{LABEL}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR}\" fill=\"{colour}\"/>\
-                 <text x=\"{:.1}\" y=\"{}\">{figure:.digits$} {unit}</text>",
-                LABEL - 8,
-                y + 13,
-                LABEL as f64 + width + 6.0,
-                y + 13,
-            );
-        }
-    }
-    svg + "</svg>\n"
 }
 
 /// The first line that a command prints, or `unknown`.

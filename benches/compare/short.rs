@@ -13,7 +13,8 @@ use kernel_and_user_map::kernel::skel::KernelAndUserMapSkelBuilder;
 use libbpf_rs::libbpf_sys::bpf_insn;
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 
-use crate::machine::{count_bpf_time, storm};
+use crate::common::count_bpf_runs;
+use crate::machine::storm;
 use crate::watcher::{Watcher, lines_of_storm, us};
 
 /// The most instructions that a program may execute in one run, before libbpf and the kernel
@@ -99,15 +100,15 @@ fn longest_path(instructions: &[bpf_insn]) -> Option<usize> {
 
 fn storms(failures: &mut Vec<String>) -> Result<()> {
     let watcher = Watcher::start(&us(&[]))?;
-    count_bpf_time(true)?;
+    let counting = count_bpf_runs();
     let (ns, runs, cpu) = (watcher.kernel_ns()?, watcher.kernel_runs()?, watcher.cpu_ns()?);
-    storm(STORM, 1)?;
+    storm(STORM, 1);
     watcher.settle();
     // Other processes of the machine are seen too. Each makes four programs run once.
     let processes = (watcher.kernel_runs()? - runs) as f64 / 4.0;
     let kernel = (watcher.kernel_ns()? - ns) as f64 / processes;
     let cpu = (watcher.cpu_ns()? - cpu) as f64 / processes / 1e3;
-    count_bpf_time(false)?;
+    drop(counting);
     println!("a process: {kernel:.0} ns in BPF programs, {cpu:.1} µs of CPU in user space");
     println!("peak memory: {:.1} MiB", watcher.peak_kib()? as f64 / 1024.0);
     watcher.stop()?;
@@ -116,14 +117,14 @@ fn storms(failures: &mut Vec<String>) -> Result<()> {
     let pid = watcher.pids().next().context("it runs")?;
     let mut calls = Calls::of(pid, None)?;
     let mut bpf_calls = Calls::of(pid, Some(libc::SYS_bpf))?;
-    count_bpf_time(true)?;
+    let counting = count_bpf_runs();
     let runs = watcher.kernel_runs()?;
-    storm(STORM, 1)?;
+    storm(STORM, 1);
     watcher.settle();
     let (calls, bpf_calls) = (calls.count()?, bpf_calls.count()?);
     // Each event makes two programs run once.
     let events = (watcher.kernel_runs()? - runs) as f64 / 2.0;
-    count_bpf_time(false)?;
+    drop(counting);
     let printed = watcher.stop()?;
     ensure!(lines_of_storm(&printed) >= 2 * STORM, "events of the storm are missing");
     for (name, calls, bound) in
@@ -143,7 +144,7 @@ fn idle(failures: &mut Vec<String>) -> Result<()> {
     const PERIOD: Duration = Duration::from_millis(20);
     let watcher = Watcher::start(&us(&["--period", &PERIOD.as_secs_f64().to_string()]))?;
     let pid = watcher.pids().next().context("it runs")?;
-    count_bpf_time(true)?;
+    let counting = count_bpf_runs();
     // Other processes of the machine may start and end: wait for a quiet moment.
     let mut calls = None;
     for _ in 0..100 {
@@ -157,7 +158,7 @@ fn idle(failures: &mut Vec<String>) -> Result<()> {
             break;
         }
     }
-    count_bpf_time(false)?;
+    drop(counting);
     watcher.stop()?;
     let calls = calls.context("processes start on this machine all the time")?;
     println!("idle: {calls} bpf system calls in {READS} reads");

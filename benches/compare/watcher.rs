@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{FromRawFd as _, OwnedFd};
-use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
-use crate::machine::{Killed, count_bpf_time, play, program, scratch_file, spawn};
+use crate::common::{Running, content, count_bpf_runs, fdinfo, field, play, storm_for, wait_until};
+use crate::machine::{program, scratch_file};
 
 /// Nothing takes this long to start unless it does not work here.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -53,7 +52,7 @@ pub fn peers() -> Vec<Contender> {
 }
 
 struct Part {
-    child: Killed,
+    process: Running,
     stdout: File,
     stderr: File,
 }
@@ -72,29 +71,28 @@ impl Watcher {
             let mut command = Command::new(&words[0]);
             command.args(&words[1..]).stdin(Stdio::null());
             command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
-            let child = spawn(&mut command).with_context(|| format!("{} is not here", words[0]))?;
-            parts.push(Part { child: Killed(child), stdout, stderr });
+            let process = Running::try_start(&mut command)
+                .with_context(|| format!("{} is not here", words[0]))?;
+            parts.push(Part { process, stdout, stderr });
         }
         let mut watcher = Self { parts };
-        // A BPF program is seen to run only while its time is taken.
-        count_bpf_time(true)?;
-        let seen = watcher.wait_until_it_sees(contender);
-        count_bpf_time(false)?;
-        seen.map(|()| watcher)
+        watcher.wait_until_it_sees(contender)?;
+        Ok(watcher)
     }
 
     fn wait_until_it_sees(&mut self, contender: &Contender) -> Result<()> {
+        let _counting = count_bpf_runs();
         let begun = Instant::now();
         for (part, words) in self.parts.iter_mut().zip(&contender.commands) {
-            while part.programs()?.values().all(|program| program.runs == 0) {
+            while part.programs().values().all(|program| program.runs == 0) {
                 let late = begun.elapsed() > PATIENCE;
-                if late || part.child.0.try_wait()?.is_some() {
-                    let said = read_all(&part.stdout)? + &read_all(&part.stderr)?;
+                if late || part.process.0.try_wait()?.is_some() {
+                    let said = text_of(&part.stdout)? + &text_of(&part.stderr)?;
                     let last = said.lines().rfind(|line| !line.trim().is_empty());
                     bail!("{} does not run here: {}", words[0], last.unwrap_or("no reason").trim());
                 }
                 // Not `tiny`: what is counted later is a storm's alone.
-                Killed(spawn(&mut play(&["exit", "0"])?)?).0.wait()?;
+                Running::start(&mut play(&["exit", "0"])).0.wait()?;
                 sleep(Duration::from_millis(20));
             }
         }
@@ -104,23 +102,23 @@ impl Watcher {
 
     /// Nanoseconds that its BPF programs have run, while that was counted.
     pub fn kernel_ns(&self) -> Result<u64> {
-        self.sum(|part| Ok(part.programs()?.values().map(|program| program.ns).sum()))
+        self.sum(|part| Ok(part.programs().values().map(|program| program.ns).sum()))
     }
 
     /// How often its BPF programs have run, while that was counted.
     pub fn kernel_runs(&self) -> Result<u64> {
-        self.sum(|part| Ok(part.programs()?.values().map(|program| program.runs).sum()))
+        self.sum(|part| Ok(part.programs().values().map(|program| program.runs).sum()))
     }
 
     /// User and system time so far, in nanoseconds.
     pub fn cpu_ns(&self) -> Result<u64> {
-        self.sum(|part| cpu_ns(part.child.0.id()))
+        self.sum(|part| cpu_ns(part.process.pid()))
     }
 
     /// The most memory it had at once, in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
         self.sum(|part| {
-            let status = fs::read_to_string(format!("/proc/{}/status", part.child.0.id()))?;
+            let status = fs::read_to_string(format!("/proc/{}/status", part.process.pid()))?;
             field(&status, "VmHWM:").context("/proc/PID/status has VmHWM")
         })
     }
@@ -140,8 +138,7 @@ impl Watcher {
     /// Kernel memory of its maps, in bytes.
     pub fn map_bytes(&self) -> Result<u64> {
         self.sum(|part| {
-            let maps = part
-                .fdinfo()?
+            let maps = fdinfo(part.process.pid())
                 .into_iter()
                 .filter_map(|text| Some((field(&text, "map_id:")?, field(&text, "memlock:")?)));
             Ok(maps.collect::<BTreeMap<_, _>>().values().sum())
@@ -150,7 +147,7 @@ impl Watcher {
 
     /// Its process ids.
     pub fn pids(&self) -> impl Iterator<Item = u32> {
-        self.parts.iter().map(|part| part.child.0.id())
+        self.parts.iter().map(|part| part.process.pid())
     }
 
     fn sum(&self, of: impl Fn(&Part) -> Result<u64>) -> Result<u64> {
@@ -166,15 +163,12 @@ impl Watcher {
     pub fn stop(mut self) -> Result<String> {
         let mut printed = String::new();
         for part in &mut self.parts {
-            kill(Pid::from_raw(part.child.0.id().cast_signed()), Signal::SIGINT)?;
+            part.process.signal(Signal::SIGINT);
         }
         for part in &mut self.parts {
-            let begun = Instant::now();
-            while part.child.0.try_wait()?.is_none() {
-                ensure!(begun.elapsed() < PATIENCE, "it does not end");
-                sleep(Duration::from_millis(5));
-            }
-            printed += &read_all(&part.stdout)?;
+            let ended = wait_until(|| !matches!(part.process.0.try_wait(), Ok(None)));
+            ensure!(ended, "it does not end");
+            printed += &text_of(&part.stdout)?;
         }
         Ok(printed)
     }
@@ -195,22 +189,14 @@ struct Program {
 
 impl Part {
     /// Its BPF programs by id.
-    fn programs(&self) -> Result<BTreeMap<u64, Program>> {
-        let programs = self.fdinfo()?.into_iter().filter_map(|text| {
+    fn programs(&self) -> BTreeMap<u64, Program> {
+        let programs = fdinfo(self.process.pid()).into_iter().filter_map(|text| {
             // The descriptor of a link has the id too, but no times.
             let program =
                 Program { ns: field(&text, "run_time_ns:")?, runs: field(&text, "run_cnt:")? };
             Some((field(&text, "prog_id:")?, program))
         });
-        Ok(programs.collect())
-    }
-
-    /// What the kernel says of each descriptor that it holds.
-    fn fdinfo(&self) -> Result<Vec<String>> {
-        let Ok(dir) = fs::read_dir(format!("/proc/{}/fdinfo", self.child.0.id())) else {
-            return Ok(Vec::new()); // it has ended
-        };
-        Ok(dir.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok()).collect())
+        programs.collect()
     }
 }
 
@@ -233,16 +219,8 @@ fn schedstat(task: &Path) -> Result<u64> {
     Ok(text.split(' ').next().context("/proc/PID/schedstat")?.parse()?)
 }
 
-fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
-fn read_all(file: &File) -> Result<String> {
-    // A clone would share the position with the program that writes: read at offsets.
-    let mut bytes = vec![0; usize::try_from(file.metadata()?.len())?];
-    file.read_exact_at(&mut bytes, 0)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+fn text_of(file: &File) -> Result<String> {
+    Ok(String::from_utf8_lossy(&content(file)?).into_owned())
 }
 
 /// How many lines tell of a process of a storm. Those run a file without a name: the
@@ -262,7 +240,7 @@ pub fn lines_of_storm(printed: &str) -> u64 {
 /// Time from the start of the programs until each has shown a process on a terminal,
 /// while one starts every millisecond.
 pub fn time_to_first_event(contender: &Contender) -> Result<Duration> {
-    let _others = Killed(spawn(play(&["storm-for", "30", "1", "1000"])?.stdout(Stdio::null()))?);
+    let _others = storm_for(30, 1, 1000);
     sleep(Duration::from_millis(50));
     let begun = Instant::now();
     let mut parts = Vec::new();
@@ -270,8 +248,8 @@ pub fn time_to_first_event(contender: &Contender) -> Result<Duration> {
         let (screen, terminal) = pseudo_terminal()?;
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).env("TERM", "dumb").stdin(Stdio::null()).stderr(Stdio::null());
-        let child = Killed(spawn(command.stdout(terminal))?);
-        parts.push((child, screen, String::new()));
+        let process = Running::try_start(command.stdout(terminal))?;
+        parts.push((process, screen, String::new()));
     }
     while parts.iter().any(|(_, _, shown)| lines_of_storm(shown) == 0) {
         ensure!(begun.elapsed() < PATIENCE, "no event is ever shown");

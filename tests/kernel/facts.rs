@@ -7,7 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::support::{Waiting, Watcher, actor, in_guest, play, run_to_end, share_machine, short};
+use crate::common::{Running, actor, play, wait_until};
+use crate::support::{Watcher, in_guest, run_to_end, share_machine, short};
 
 fn number(event: &Value, field: &str) -> u64 {
     event[field].as_u64().unwrap_or_else(|| panic!("{field} in {event}"))
@@ -153,26 +154,26 @@ fn a_cgroup_can_be_asked_for() {
     assert_eq!(run.of(inside).len(), 2, "the exec inside, and the exit");
 }
 
-/// A process that waits until it is killed.
-fn start_waiting() -> Waiting {
-    let child = Waiting::start(&mut play(&["burn", "1000000"]));
-    let cmdline = format!("/proc/{}/cmdline", child.id());
-    while !fs::read(&cmdline)
-        .is_ok_and(|bytes| bytes.starts_with(actor().as_os_str().as_encoded_bytes()))
-    {}
-    child
+/// A process that sleeps until it is killed, and has its own command line already.
+fn start_sleeping() -> Running {
+    let sleeping = Running::start(&mut play(&["sleep", "older"]));
+    let cmdline = format!("/proc/{}/cmdline", sleeping.pid());
+    let name = actor().as_os_str().as_encoded_bytes();
+    let there = wait_until(|| fs::read(&cmdline).is_ok_and(|bytes| bytes.starts_with(name)));
+    assert!(there, "the actor does not start");
+    sleeping
 }
 
 #[test]
 fn an_older_process_has_its_command_duration_and_parent() {
     let _machine = share_machine();
-    let mut older = start_waiting();
+    let mut older = start_sleeping();
     let watcher = Watcher::start(&[]);
     older.end();
     let run = watcher.finish();
-    let exit = run.exit_of(older.id());
+    let exit = run.exit_of(older.pid());
     assert_eq!(short(exit), "exit SIGKILL");
-    assert_eq!(exit["args"], json!([actor().to_string_lossy(), "burn", "1000000"]));
+    assert_eq!(exit["args"], json!([actor().to_string_lossy(), "sleep", "older"]));
     assert_eq!(exit["ppid"], std::process::id());
     let own_comm = fs::read_to_string("/proc/self/comm").expect("/proc is mounted");
     assert_eq!(exit["parent"], own_comm.trim_end());
@@ -183,30 +184,32 @@ fn an_older_process_has_its_command_duration_and_parent() {
 fn a_long_command_line_is_completed_while_its_process_lives() {
     let _machine = share_machine();
     let long = "x".repeat(10_000);
-    let mut watcher = Watcher::start(&["--period", "0.1"]);
-    let mut child = Waiting::start(&mut play(&["burn", "1000000", &long]));
-    let pid = child.id();
+    let watcher = Watcher::start(&["--period", "0.1"]);
+    let mut child = Running::start(&mut play(&["sleep", &long]));
+    let pid = child.pid();
     watcher.wait_for("the exec", |event| event["pid"] == pid);
     child.end();
     let run = watcher.finish();
     for event in run.of(pid) {
         assert_eq!(event["args_truncated"], false);
-        assert_eq!(event["args"][3], long);
+        assert_eq!(event["args"][2], long);
     }
     assert_eq!(run.of(pid).len(), 2);
 }
 
 #[test]
-fn text_that_is_not_utf8_is_also_given_whole() {
+fn strange_bytes_in_argv_arrive_and_text_that_is_not_utf8_also_raw() {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt as _;
     let _machine = share_machine();
     let watcher = Watcher::start(&[]);
-    let (strange, _) = run_to_end(play(&["exit", "0"]).arg(OsStr::from_bytes(b"\xff\xfe")));
+    let bytes = OsStr::from_bytes(b"a\nb\x1b[2J\xff");
+    let (strange, _) = run_to_end(Command::new("true").arg(bytes).arg("").arg("last").arg(""));
     let (plain, _) = run_to_end(&mut play(&["exit", "0"]));
     let run = watcher.finish();
     let exec = run.execs_of(strange)[0];
-    assert_eq!(exec["args"][3], "\u{fffd}\u{fffd}");
-    assert_eq!(exec["args_raw"][3], "//4=");
+    assert_eq!(exec["args"], json!(["true", "a\nb\u{1b}[2J\u{fffd}", "", "last", ""]));
+    assert_eq!(exec["args_raw"][1], "YQpiG1sySv8=");
+    assert!(!run.stdout.contains('\u{1b}'));
     assert!(run.execs_of(plain)[0].get("args_raw").is_none());
 }

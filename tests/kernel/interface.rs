@@ -1,14 +1,17 @@
 //! Options, signals, pipes and errors: what a user does to the program.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
 use nix::sys::signal::Signal;
 
+use crate::common::{Running, fdinfo, field, play, wait_until};
 use crate::support::{
-    PATIENCE, Tracefs, Watcher, program, run_to_end, share_machine, watcher_command,
+    Tracefs, Watcher, program, run_to_end, share_machine, short, watcher_command,
 };
 
 #[test]
@@ -36,24 +39,21 @@ fn a_duration_ends_it_without_a_signal() {
 fn a_reader_that_goes_away_is_no_error() {
     let _machine = share_machine();
     let mut command = watcher_command(Tracefs::Mounted, &["--period", "0.05"]);
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut lines = BufReader::new(child.0.stdout.take().expect("a pipe")).lines();
     let header = lines.next().expect("a header").expect("text");
     assert!(header.starts_with("TIME          EVENT     PID    PPID USER"), "{header}");
     drop(lines);
-    let begun = Instant::now();
-    let status = loop {
+    let mut status = None;
+    let noticed = wait_until(|| {
         run_to_end(&mut Command::new("true")); // something to print
-        if let Some(status) = child.try_wait().expect("the child is ours") {
-            break status;
-        }
-        assert!(begun.elapsed() < PATIENCE, "it does not notice");
-        thread::sleep(Duration::from_millis(20));
-    };
-    assert_eq!(status.code(), Some(0));
+        status = child.0.try_wait().expect("the child is ours");
+        status.is_some()
+    });
+    assert!(noticed, "it does not notice");
+    assert_eq!(status.and_then(|status| status.code()), Some(0));
     let mut stderr = String::new();
-    child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+    child.0.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
 }
 
@@ -61,32 +61,28 @@ fn a_reader_that_goes_away_is_no_error() {
 fn a_second_ctrl_c_ends_it_when_nobody_reads() {
     let _machine = share_machine();
     let mut command = watcher_command(Tracefs::Mounted, &["-o", "json", "--period", "0.01"]);
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
-    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     // Until the pipe is full and the program hangs in write(2).
-    let begun = Instant::now();
-    let wchan = format!("/proc/{pid}/stat");
+    let file = format!("/proc/{}/syscall", child.pid());
     let mut asleep_in_write = 0;
-    while asleep_in_write < 3 {
+    let hangs = wait_until(|| {
         for _ in 0..200 {
             run_to_end(&mut Command::new("true"));
         }
-        let syscall = std::fs::read_to_string(wchan.replace("stat", "syscall")).unwrap_or_default();
+        let syscall = std::fs::read_to_string(&file).unwrap_or_default();
         let number = syscall.split(' ').next().and_then(|number| number.parse().ok());
-        let in_write = number == Some(nix::libc::SYS_write);
+        let in_write = number == Some(libc::SYS_write);
         asleep_in_write = if in_write { asleep_in_write + 1 } else { 0 };
-        assert!(begun.elapsed() < PATIENCE, "the pipe never fills: {syscall}");
-    }
-    nix::sys::signal::kill(pid, Signal::SIGINT).expect("it runs");
+        asleep_in_write == 3
+    });
+    assert!(hangs, "the pipe never fills");
+    child.signal(Signal::SIGINT);
     thread::sleep(Duration::from_millis(500));
-    assert!(child.try_wait().expect("ours").is_none(), "the first Ctrl-C waits for the pipe");
-    nix::sys::signal::kill(pid, Signal::SIGINT).expect("it runs");
-    let begun = Instant::now();
-    while child.try_wait().expect("ours").is_none() {
-        assert!(begun.elapsed() < PATIENCE, "the second Ctrl-C does not end it");
-        thread::sleep(Duration::from_millis(5));
-    }
+    let ended = child.0.try_wait().expect("ours");
+    assert!(ended.is_none(), "the first Ctrl-C waits for the pipe");
+    child.signal(Signal::SIGINT);
+    let ended = wait_until(|| child.0.try_wait().expect("ours").is_some());
+    assert!(ended, "the second Ctrl-C does not end it");
 }
 
 #[test]
@@ -115,6 +111,17 @@ fn bad_options_are_usage_errors() {
         (&["--duration", "-1"], "--duration"),
         (&["-o", "xml"], "json"),
         (&["--frobnicate"], "--frobnicate"),
+        (&["-u", "no-such-user"], "no such user"),
+        (&["-n", "("], "regex"),
+        (&["--redact", "["], "regex"),
+        (&["-c", "/no/such/cgroup"], "no such cgroup"),
+        (&["--container", "xyz"], "hexadecimal"),
+        (&["--min-duration", "5"], "250ms"),
+        (&["--event", "fork"], "exec"),
+        (&["-p", "me"], "--pid"),
+        (&["--view", "tree"], "processes"),
+        (&["-t", "later"], "relative"),
+        (&["--color", "blue"], "auto"),
     ] {
         let (status, stderr) = refusal(args);
         assert_eq!(status, Some(2), "{args:?}: {stderr}");
@@ -156,4 +163,36 @@ fn a_closed_stdout_is_an_error() {
         .expect("the shell starts");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stdout is closed"));
+}
+
+/// The ids of the BPF programs and maps that a process holds.
+fn bpf_ids(pid: u32) -> [HashSet<u64>; 2] {
+    let held = fdinfo(pid);
+    ["prog_id:", "map_id:"].map(|name| held.iter().filter_map(|text| field(text, name)).collect())
+}
+
+/// How many of these the kernel still has.
+fn bpf_left([programs, maps]: &[HashSet<u64>; 2]) -> [usize; 2] {
+    [
+        ProgInfoIter::default().filter(|program| programs.contains(&program.id.into())).count(),
+        MapInfoIter::default().filter(|map| maps.contains(&map.id.into())).count(),
+    ]
+}
+
+#[test]
+fn sigkill_leaves_nothing_in_the_kernel_and_the_next_start_works() {
+    let _machine = share_machine();
+    let watcher = Watcher::start(&[]);
+    let ids = bpf_ids(watcher.pid());
+    let [programs, maps] = bpf_left(&ids);
+    assert!(programs >= 2 && maps >= 4, "{ids:?}");
+    watcher.signal(Signal::SIGKILL);
+    assert!(watcher.wait().stderr.lines().count() == 1, "no more than the greeting");
+    // The kernel frees them when every CPU has left them.
+    let gone = wait_until(|| bpf_left(&ids) == [0, 0]);
+    assert!(gone, "still there: {:?} of {ids:?}", bpf_left(&ids));
+
+    let watcher = Watcher::start(&[]);
+    let (pid, _) = run_to_end(&mut play(&["exit", "3"]));
+    assert_eq!(short(watcher.finish().exit_of(pid)), "exit 3");
 }

@@ -3,10 +3,19 @@
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod account;
 mod basics;
+mod births;
+#[path = "../common/mod.rs"]
+mod common;
+mod ends;
+mod execs;
 mod facts;
-mod hard;
 mod interface;
+mod losses;
+mod namespaces;
 mod storms;
 mod support;
+mod threads;
+mod truth;
 mod views;

@@ -1,28 +1,43 @@
 //! Starts the real program and real processes, and finds the ones in the other's output.
 
 use std::env;
-use std::fs::{self, File};
-use std::io;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::{ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-/// Nothing here takes this long unless it is broken, even on an emulated CPU.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+use crate::common::{Running, content, mount_tracefs, unshare_mounts, wait_until};
 
 /// Whether this is an emulated guest, where storms are smaller.
 pub fn in_guest() -> bool {
     env::var_os("GUEST").is_some()
+}
+
+/// Emulated CPUs get less to do.
+pub fn here_or_in_guest<T>(here: T, guest: T) -> T {
+    if in_guest() { guest } else { here }
+}
+
+/// The version of the running kernel, as far as programs differ.
+pub fn kernel_version() -> (u32, u32) {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let mut numbers = release.split(['.', '-']).map(|number| number.parse().expect("a number"));
+    (numbers.next().expect("a major one"), numbers.next().expect("a minor one"))
+}
+
+/// How many of so many events the kernel may skip: some where it preempts BPF programs.
+pub fn may_be_missed(events: usize) -> usize {
+    let preempts = env::var_os("PREEMPT").is_some() || kernel_version() >= (7, 0);
+    if preempts { events / 500 } else { 0 }
 }
 
 /// Tests run side by side, and each looks only for its own pids. One that counts every
@@ -43,64 +58,19 @@ pub fn program() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_kernel_and_user_map").into(), PathBuf::from)
 }
 
-/// The static C program that plays the hard parts (tests/actor.c), compiled at first use.
-pub fn actor() -> &'static Path {
-    static ACTOR: OnceLock<PathBuf> = OnceLock::new();
-    ACTOR.get_or_init(|| {
-        if let Some(path) = env::var_os("ACTOR") {
-            return path.into();
-        }
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("actor");
-        // Compiled beside and moved into place: another test binary may be using it.
-        let fresh = path.with_extension(std::process::id().to_string());
-        let status = Command::new(env::var_os("CC").unwrap_or("cc".into()))
-            .args(["-static", "-O2", "-pthread", "-Wall", "-Wextra", "-Werror", "-o"])
-            .arg(&fresh)
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/actor.c"))
-            .status()
-            .expect("there is a C compiler");
-        assert!(status.success(), "tests/actor.c compiles");
-        fs::rename(&fresh, &path).expect("the actor moves into place");
-        path
-    })
-}
-
-/// A command that plays one part of tests/actor.c.
-pub fn play(args: &[&str]) -> Command {
-    let mut command = Command::new(actor());
-    command.args(args);
-    command
-}
-
 /// Starts a command, waits for its end, and tells its pid and status.
 pub fn run_to_end(command: &mut Command) -> (u32, ExitStatus) {
     let mut child = command.spawn().expect("the command starts");
     (child.id(), child.wait().expect("the command ends"))
 }
 
-/// A process that runs until it is ended, and ends with a test that fails.
-pub struct Waiting(Child);
-
-impl Waiting {
-    pub fn start(command: &mut Command) -> Self {
-        Self(command.spawn().expect("the command starts"))
-    }
-
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
-
-    /// Kills and reaps it.
-    pub fn end(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.end();
-    }
+/// Ends the stdin of a process, collects its stdout, and waits for its end.
+pub fn output_of(mut process: Running) -> (ExitStatus, String) {
+    drop(process.0.stdin.take());
+    let mut text = String::new();
+    let mut stdout = process.0.stdout.take().expect("a pipe");
+    stdout.read_to_string(&mut text).expect("text");
+    (process.0.wait().expect("it is ours"), text)
 }
 
 /// Where the watcher finds tracefs, in a mount namespace of its own.
@@ -112,8 +82,9 @@ pub enum Tracefs {
 
 /// A running `kernel_and_user_map -o json`.
 pub struct Watcher {
-    child: Child,
-    stdout: File,
+    process: Running,
+    /// Unless it goes elsewhere.
+    stdout: Option<File>,
     stderr: File,
 }
 
@@ -136,14 +107,9 @@ pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
 
 fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
     const NONE: Option<&str> = None;
-    unshare(CloneFlags::CLONE_NEWNS)?;
-    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    unshare_mounts()?;
     match tracefs {
-        // On some machines it is there already, and can't be mounted over itself.
-        Tracefs::Mounted if Path::new("/sys/kernel/tracing/events").exists() => {}
-        Tracefs::Mounted => {
-            mount(NONE, "/sys/kernel/tracing", Some("tracefs"), MsFlags::empty(), NONE)?;
-        }
+        Tracefs::Mounted => mount_tracefs()?,
         Tracefs::Absent => {
             for dir in ["/sys/kernel/tracing", "/sys/kernel/debug"] {
                 if Path::new(dir).exists() {
@@ -172,65 +138,65 @@ impl Watcher {
         Self::spawn_into(tempfile::tempfile().expect("a temporary file"), command)
     }
 
-    /// The same with another stdout. Of a pipe or a device, no output is collected.
+    /// The same with another stdout.
     pub fn spawn_into(stdout: File, mut command: Command) -> Self {
+        command.stdout(stdout.try_clone().expect("a descriptor"));
+        Self::begin(command, Some(stdout))
+    }
+
+    /// The same with a pipe, of which the caller has the other end: no output is collected.
+    pub fn spawn_with_pipe(mut command: Command) -> (Self, ChildStdout) {
+        command.stdout(Stdio::piped());
+        let mut watcher = Self::begin(command, None);
+        let reader = watcher.process.0.stdout.take().expect("a pipe");
+        (watcher, reader)
+    }
+
+    fn begin(mut command: Command, stdout: Option<File>) -> Self {
         let stderr = tempfile::tempfile().expect("a temporary file");
-        let child = command
-            .stdout(stdout.try_clone().expect("a descriptor"))
-            .stderr(stderr.try_clone().expect("a descriptor"))
-            .spawn()
-            .expect("the program starts");
-        let mut watcher = Self { child, stdout, stderr };
-        let begun = Instant::now();
-        while !watcher.stderr().contains("watching") {
-            let ended = watcher.child.try_wait().expect("the child is ours");
+        command.stderr(stderr.try_clone().expect("a descriptor"));
+        let process = Running::start(&mut command);
+        let mut watcher = Self { process, stdout, stderr };
+        let watches = wait_until(|| {
+            let ended = watcher.has_ended();
             assert!(ended.is_none(), "the program ended early: {}", watcher.stderr());
-            assert!(begun.elapsed() < PATIENCE, "the program never watches: {}", watcher.stderr());
-            thread::sleep(Duration::from_millis(5));
-        }
+            watcher.stderr().contains("watching")
+        });
+        assert!(watches, "the program never watches: {}", watcher.stderr());
         watcher
     }
 
-    pub fn pid(&self) -> u32 {
-        self.child.id()
+    fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.process.0.try_wait().expect("the child is ours")
     }
 
-    /// The ids of its BPF programs, as the descriptors it holds tell them.
-    pub fn program_ids(&self) -> Vec<u32> {
-        let fdinfo = fs::read_dir(format!("/proc/{}/fdinfo", self.pid())).expect("it runs");
-        let texts = fdinfo.filter_map(|entry| fs::read_to_string(entry.ok()?.path()).ok());
-        let id = |text: String| {
-            text.lines().find_map(|line| line.strip_prefix("prog_id:")?.trim().parse().ok())
-        };
-        texts.filter_map(id).collect()
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
     }
 
     /// What it has printed so far.
-    pub fn stdout(&mut self) -> String {
-        read_from_start(&mut self.stdout)
+    pub fn stdout(&self) -> String {
+        self.stdout.as_ref().map_or_else(String::new, text_of)
     }
 
-    pub fn stderr(&mut self) -> String {
-        read_from_start(&mut self.stderr)
+    pub fn stderr(&self) -> String {
+        text_of(&self.stderr)
     }
 
     /// Waits until the output so far contains an event that `wanted` accepts.
-    pub fn wait_for(&mut self, what: &str, mut wanted: impl FnMut(&Value) -> bool) {
-        let begun = Instant::now();
-        while !parse(&self.stdout()).iter().any(&mut wanted) {
-            assert!(begun.elapsed() < PATIENCE, "{what} is never printed");
-            thread::sleep(Duration::from_millis(20));
-        }
+    pub fn wait_for(&self, what: &str, mut wanted: impl FnMut(&Value) -> bool) {
+        let printed = wait_until(|| parse(&self.stdout()).iter().any(&mut wanted));
+        assert!(printed, "{what} is never printed");
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(self.pid().cast_signed()), signal).expect("the program runs");
+        self.process.signal(signal);
     }
 
     /// Stops the program, and waits until it stands still.
     pub fn stop(&self) {
         self.signal(Signal::SIGSTOP);
-        let pid = Pid::from_raw(self.pid().cast_signed());
+        let pid = Pid::from_raw(self.pid().try_into().expect("pids are small"));
         let status = waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("the child is ours");
         assert_eq!(status, WaitStatus::Stopped(pid, Signal::SIGSTOP));
     }
@@ -243,33 +209,20 @@ impl Watcher {
 
     /// Waits for the program to end by itself, and collects what it printed.
     pub fn wait(mut self) -> Run {
-        let begun = Instant::now();
-        let status = loop {
-            if let Some(status) = self.child.try_wait().expect("the child is ours") {
-                break status;
-            }
-            assert!(begun.elapsed() < PATIENCE, "the program does not end");
-            thread::sleep(Duration::from_millis(5));
-        };
-        let (stdout, stderr) = (self.stdout(), self.stderr());
+        let mut status = None;
+        let ended = wait_until(|| {
+            status = self.has_ended();
+            status.is_some()
+        });
+        assert!(ended, "the program does not end");
+        let (status, stdout, stderr) = (status.expect("it ended"), self.stdout(), self.stderr());
         Run { status, events: parse(&stdout), stdout, stderr }
     }
 }
 
-/// A test that fails leaves no watcher behind.
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-pub fn read_from_start(file: &mut File) -> String {
-    // A clone would share the position with the program that writes: read at offsets.
-    use std::os::unix::fs::FileExt as _;
-    let mut bytes = vec![0; usize::try_from(file.metadata().expect("a file").len()).expect("fits")];
-    file.read_exact_at(&mut bytes, 0).expect("a readable file");
-    String::from_utf8(bytes).expect("the program prints UTF-8")
+/// What the program has printed into a file so far.
+pub fn text_of(file: &File) -> String {
+    String::from_utf8(content(file).expect("a readable file")).expect("the program prints UTF-8")
 }
 
 /// JSON Lines to values; a last line that is still being written is left out. A table has none.
@@ -306,9 +259,9 @@ impl Run {
     }
 }
 
-/// Whether an event is an exit that somebody saw, and not one that was lost and noticed later.
-pub fn is_seen_exit(event: &Value) -> bool {
-    event["event"] == "exit" && !(event["exit_code"].is_null() && event["signal"].is_null())
+/// Whether an exit was lost, and noticed later: what the result was, nobody knows.
+pub fn is_lost_exit(event: &Value) -> bool {
+    event["event"] == "exit" && event["exit_code"].is_null() && event["signal"].is_null()
 }
 
 /// An event in short: `exec ls -l`, `exit 3`, `exit SIGKILL`.
@@ -323,4 +276,15 @@ pub fn short(event: &Value) -> String {
         (None, Some(signal)) => format!("exit {signal}"),
         other => panic!("an exit has either a code or a signal, not {other:?}"),
     }
+}
+
+/// A folder that every user can enter.
+pub fn open_folder() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(dir.path(), Permissions::from_mode(0o755)).expect("ours");
+    dir
+}
+
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
 }

@@ -1,0 +1,276 @@
+//! Faults at the wrong moment: what they cost is counted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use nix::mount::{MsFlags, mount};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::account::{
+    KINDS, Summary, assert_balanced, assert_summary_is_what_was_printed, between, children, count,
+    mark, started, storm, wait_until_it_reports,
+};
+use crate::common::{Running, play, storm_for, unshare_mounts};
+use crate::support::{
+    Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, own_machine, parse, run_to_end,
+    share_machine, short, text_of, watcher_command,
+};
+
+#[test]
+fn what_happened_while_it_was_stopped_is_reported_or_counted_to_the_last_event() {
+    let _machine = own_machine();
+    let witness = Watcher::start(&["--max-entries", "65536"]);
+    let (entries, stopped_for, later) = here_or_in_guest((1024, 5, 100), (64, 1, 10));
+    let options = ["--max-entries", &entries.to_string(), "--period", "0.2"];
+    let watcher = Watcher::start(&options);
+    let begin = mark("begin");
+    let long_storm = storm_for(stopped_for + 1, 2, 0);
+    let long = long_storm.pid();
+    thread::sleep(Duration::from_millis(500));
+    watcher.stop();
+    thread::sleep(Duration::from_secs(stopped_for));
+    storm(entries); // in case the other one is slow
+    watcher.signal(Signal::SIGCONT);
+    let processes = started(long_storm);
+    wait_until_it_reports(|| watcher.stdout());
+    let short = storm(later);
+    let end = mark("end");
+    let run = watcher.finish();
+    let witness = witness.finish();
+
+    assert_balanced(&run, &witness, &begin, &end);
+    assert_summary_is_what_was_printed(&run);
+    let fullest = format!("fullest with {entries} of {entries}");
+    assert!(run.stderr.contains(&fullest), "{}", run.stderr);
+    let seen = children(&witness, long);
+    let recovered = children(&run, short);
+    for (kind, dropped, missed) in KINDS {
+        assert!(run.lost(dropped) > 0, "the map was never full");
+        assert!(count(seen.iter().copied(), kind) + witness.lost(missed) >= processes as u64);
+        let reported = count(recovered.iter().copied(), kind);
+        assert!(reported + run.lost(missed) >= later as u64, "{reported} of {later} {kind}s");
+    }
+}
+
+#[test]
+fn what_happened_while_nobody_read_its_pipe_is_reported_or_counted_to_the_last_event() {
+    let _machine = own_machine();
+    let witness = Watcher::start(&["--max-entries", "65536"]);
+    let options = ["-o", "json", "--max-entries", "512", "--period", "0.2"];
+    let (watcher, mut reader) =
+        Watcher::spawn_with_pipe(watcher_command(Tracefs::Mounted, &options));
+    let begin = mark("begin");
+    let processes = here_or_in_guest(10_000, 800);
+    let sleepy = storm(processes);
+
+    let output = tempfile::tempfile().expect("a temporary file");
+    let mut copy = output.try_clone().expect("a descriptor");
+    let awake = thread::spawn(move || io::copy(&mut reader, &mut copy).expect("a whole copy"));
+    wait_until_it_reports(|| text_of(&output));
+    let end = mark("end");
+    let mut run = watcher.finish();
+    awake.join().expect("the reader ends with the program");
+    run.events = parse(&text_of(&output));
+    let witness = witness.finish();
+
+    assert!(run.status.success());
+    assert_balanced(&run, &witness, &begin, &end);
+    assert_summary_is_what_was_printed(&run);
+    let seen = children(&witness, sleepy);
+    for (kind, dropped, missed) in KINDS {
+        assert!(run.lost(dropped) > 0, "the map was never full");
+        assert!(count(seen.iter().copied(), kind) + witness.lost(missed) >= processes as u64);
+    }
+}
+
+/// Two files on a small disk of their own, which is mounted nowhere else.
+fn two_files_on_a_small_disk() -> [File; 2] {
+    const NONE: Option<&str> = None;
+    let dir = tempfile::tempdir().expect("a folder");
+    // A thread has a mount namespace of its own; an open file keeps the disk.
+    let mount_and_open = || -> io::Result<_> {
+        unshare_mounts()?;
+        mount(NONE, dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=16m"))?;
+        let open = |name| File::create_new(dir.path().join(name));
+        Ok([open("output")?, open("filler")?])
+    };
+    thread::scope(|scope| scope.spawn(mount_and_open).join())
+        .expect("no panic")
+        .expect("root mounts a tmpfs")
+}
+
+/// Fills a disk but for so many bytes.
+fn fill_disk(mut filler: &File, room: u64) {
+    let mut filled = 0;
+    while let Ok(written) = filler.write(&[0; 4096]) {
+        filled += written as u64;
+    }
+    filler.set_len(filled - room).expect("the disk gives it back");
+}
+
+fn assert_one_error_about_stdout(run: &Run) {
+    assert_eq!(run.status.code(), Some(1), "{}", run.stderr);
+    let errors: Vec<_> = run.stderr.lines().filter(|line| line.contains("error")).collect();
+    assert_eq!(errors.len(), 1, "{}", run.stderr);
+    assert!(errors[0].contains("stdout") && errors[0].contains("No space left"), "{errors:?}");
+}
+
+#[test]
+fn a_full_disk_is_one_error_and_the_account_still_balances() {
+    let _machine = own_machine();
+    let [output, filler] = two_files_on_a_small_disk();
+    let witness = Watcher::start(&["--max-entries", "65536"]);
+    let options = ["-o", "json", "--max-entries", "256", "--period", "0.05"];
+    let watcher = Watcher::spawn_into(output, watcher_command(Tracefs::Mounted, &options));
+    let begin = mark("begin");
+    wait_until_it_reports(|| watcher.stdout());
+    watcher.stop();
+    // More processes than fit into the map, and more in the map than fits on the disk.
+    fill_disk(&filler, 64 * 1024);
+    storm(400);
+    let end = mark("end");
+    watcher.signal(Signal::SIGCONT);
+    let run = watcher.wait();
+    let witness = witness.finish();
+
+    assert_one_error_about_stdout(&run);
+    let summary = Summary::of(&run);
+    for (at, (kind, ..)) in KINDS.into_iter().enumerate() {
+        let written = count(&run.events, kind);
+        assert!((1..=written).contains(&summary.reported[at]), "{written} {kind}s: {summary:?}");
+    }
+    assert!(summary.unwritten > 0 && summary.dropped[0] > 0, "{summary:?}");
+    // Others may run beside the storm, before the first mark and after the last one.
+    let both = |events| KINDS.iter().map(|(kind, ..)| count(events, kind)).sum::<u64>();
+    let missed = KINDS.iter().map(|(.., missed)| witness.lost(missed)).sum::<u64>();
+    let at_least = both(between(&witness.events, &begin, &end));
+    let at_most = both(&witness.events[..]) + missed;
+    let unsure = summary.missed_at_most.iter().sum::<u64>();
+    let all = summary.all();
+    assert!(at_least <= all + unsure && all <= at_most, "{at_least} to {at_most}: {summary:?}");
+}
+
+#[test]
+fn an_event_that_a_full_device_refused_is_not_reported() {
+    let _machine = share_machine();
+    let full = || OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let watcher = Watcher::spawn_into(full(), watcher_command(Tracefs::Mounted, &["-o", "json"]));
+    run_to_end(&mut play(&["exit", "0"]));
+    let run = watcher.finish();
+    assert_one_error_about_stdout(&run);
+    let summary = Summary::of(&run);
+    assert_eq!(summary.reported, [0, 0]);
+    assert!(summary.unwritten > 0, "{summary:?}");
+
+    // The table's header is refused before anything is captured.
+    let output = watcher_command(Tracefs::Mounted, &[]).stdout(full()).output();
+    let output = output.expect("the program starts");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    let run = Run { status: output.status, events: Vec::new(), stdout: String::new(), stderr };
+    assert_one_error_about_stdout(&run);
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+}
+
+fn start_sleeping() -> Running {
+    Running::start(&mut play(&["sleep"]))
+}
+
+/// A watcher with a map of so many entries.
+fn start_with_entries(entries: usize, period: &str) -> Watcher {
+    Watcher::start(&["--max-entries", &entries.to_string(), "--period", period])
+}
+
+/// Fills the map while the watcher stands still, so that what ends then is lost.
+fn end_unseen(watcher: &Watcher, entries: usize, processes: Vec<Running>) {
+    watcher.stop();
+    storm(entries);
+    drop(processes);
+    watcher.signal(Signal::SIGCONT);
+}
+
+fn has(kind: &str, pid: u32) -> impl FnMut(&Value) -> bool {
+    move |event| event["event"] == kind && event["pid"] == pid
+}
+
+fn assert_lost_exit(exit: &Value, exec: &Value) {
+    assert!(is_lost_exit(exit), "{exit}");
+    for field in ["pid", "ppid", "start_time", "exec_id", "args", "comm"] {
+        assert_eq!(exit[field], exec[field]);
+    }
+    assert!(exit["duration_ns"].is_null());
+}
+
+#[test]
+fn lost_exits_are_noticed_soon() {
+    let _machine = own_machine();
+    let entries = here_or_in_guest(1000, 100);
+    let watcher = start_with_entries(entries, "0.05");
+    let sleepers: Vec<_> = (0..20).map(|_| start_sleeping()).collect();
+    let pids: Vec<_> = sleepers.iter().map(Running::pid).collect();
+    pids.iter().for_each(|&pid| watcher.wait_for("the exec", has("exec", pid)));
+    end_unseen(&watcher, entries, sleepers);
+    pids.iter().for_each(|&pid| watcher.wait_for("the lost exit", has("exit", pid)));
+    let run = watcher.finish();
+
+    for pid in pids {
+        let [exec, exit] = run.of(pid)[..] else { panic!("{:#?}", run.of(pid)) };
+        assert_lost_exit(exit, exec);
+    }
+    assert!(run.stderr.contains("processes that ended unseen: "), "{}", run.stderr);
+    assert_summary_is_what_was_printed(&run);
+}
+
+#[test]
+fn a_lost_exit_is_noticed_when_the_pid_is_used_again() {
+    const NONE: Option<&str> = None;
+    let _machine = own_machine();
+    let entries = here_or_in_guest(1000, 400);
+    // It can't look into /proc, which would tell it sooner that the process is gone.
+    let options = ["-o", "json", "--max-entries", &entries.to_string(), "--period", "0.05"];
+    let mut command = watcher_command(Tracefs::Mounted, &options);
+    // SAFETY: the closure makes a system call only; it allocates nothing for so short a path.
+    unsafe {
+        command.pre_exec(|| Ok(mount(NONE, "/proc", Some("tmpfs"), MsFlags::empty(), NONE)?))
+    };
+    let watcher = Watcher::spawn(command);
+    let old = start_sleeping();
+    let pid = old.pid();
+    watcher.wait_for("the exec", has("exec", pid));
+    end_unseen(&watcher, entries, vec![old]);
+    watcher.wait_for("the loss", |event| event["event"] == "loss");
+    let (_, status) = run_to_end(&mut play(&["as-pid", &pid.to_string(), "5"]));
+    assert_eq!(status.code(), Some(5));
+    let run = watcher.finish();
+
+    let [old_exec, old_exit, exec, exit] = run.of(pid)[..] else { panic!("{:#?}", run.of(pid)) };
+    assert_lost_exit(old_exit, old_exec);
+    assert_eq!(old_exit["time"], exec["time"], "noticed when the pid is used again");
+    assert_ne!(exec["start_time"], old_exec["start_time"]);
+    assert!(short(exec).ends_with(" exit 5"));
+    assert_eq!(short(exit), "exit 5");
+}
+
+#[test]
+fn after_a_loss_a_process_without_its_main_thread_still_runs() {
+    let _machine = own_machine();
+    let entries = here_or_in_guest(1000, 100);
+    let watcher = start_with_entries(entries, "0.05");
+    let mut part = play(&["last-thread", "pthread_exit", "exit_group"]);
+    let mut headless = Running::start(part.stdin(Stdio::piped()));
+    let pid = headless.pid();
+    let other = start_sleeping();
+    let gone = other.pid();
+    watcher.wait_for("the exec", has("exec", pid));
+    watcher.wait_for("the exec", has("exec", gone));
+    end_unseen(&watcher, entries, vec![other]);
+    watcher.wait_for("the lost exit", has("exit", gone));
+    drop(headless.0.stdin.take());
+    assert_eq!(headless.0.wait().expect("it ends").code(), Some(4));
+    let run = watcher.finish();
+    assert_eq!(short(run.exit_of(pid)), "exit 4");
+}
