@@ -65,6 +65,7 @@ lint: ## Check formatting, lints, shell scripts and the layout; warnings are err
 	$(CC) -Wall -Wextra -Werror -fsyntax-only $(ACTOR)
 	shellcheck $(SHELL_SCRIPTS)
 	scripts/check-layout
+	scripts/check-docs
 
 .PHONY: clean
 clean: ## Remove everything that was built

@@ -8,7 +8,7 @@ const READ_AT: u64 = 32;
 
 /// If one part in so many has filled up all the same, the kernel wakes the reader. Waking costs
 /// the process that does it some 80 µs on a virtual machine, so this is for surges only.
-const WAKE_AT: u64 = 8;
+const WAKE_AT: u64 = 16;
 
 /// Reads are at least so far apart, unless the kernel wakes the reader.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
