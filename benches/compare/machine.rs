@@ -86,7 +86,7 @@ impl Alive {
         let mut alive = play(&["alive", &processes.to_string()]);
         let mut this = Self(Running::start(alive.stdin(Stdio::piped()).stdout(Stdio::piped())));
         let mut ready = [0];
-        let stdout = this.0.0.stdout.as_mut().context("stdout is a pipe")?;
+        let stdout = this.0.child.stdout.as_mut().context("stdout is a pipe")?;
         stdout.read_exact(&mut ready).context("the processes could not be started")?;
         Ok(this)
     }
@@ -94,8 +94,8 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        drop(self.0.0.stdin.take()); // which ends them all
-        let _ = self.0.0.wait();
+        drop(self.0.child.stdin.take()); // which ends them all
+        let _ = self.0.child.wait();
     }
 }
 

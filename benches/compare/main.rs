@@ -302,7 +302,7 @@ fn lists() -> Result<Vec<List>> {
             else {
                 break;
             };
-            ensure!(list.0.wait()?.success(), "{name} fails");
+            ensure!(list.child.wait()?.success(), "{name} fails");
             runs.push((cpu_of_children()? - before).as_secs_f64() * 1e3);
         }
         if !runs.is_empty() {

@@ -86,13 +86,13 @@ impl Watcher {
         for (part, words) in self.parts.iter_mut().zip(&contender.commands) {
             while part.programs().values().all(|program| program.runs == 0) {
                 let late = begun.elapsed() > PATIENCE;
-                if late || part.process.0.try_wait()?.is_some() {
+                if late || part.process.child.try_wait()?.is_some() {
                     let said = text_of(&part.stdout)? + &text_of(&part.stderr)?;
                     let last = said.lines().rfind(|line| !line.trim().is_empty());
                     bail!("{} does not run here: {}", words[0], last.unwrap_or("no reason").trim());
                 }
                 // Not `tiny`: what is counted later is a storm's alone.
-                Running::start(&mut play(&["exit", "0"])).0.wait()?;
+                Running::start(&mut play(&["exit", "0"])).child.wait()?;
                 sleep(Duration::from_millis(20));
             }
         }
@@ -166,7 +166,7 @@ impl Watcher {
             part.process.signal(Signal::SIGINT);
         }
         for part in &mut self.parts {
-            let ended = wait_until(|| !matches!(part.process.0.try_wait(), Ok(None)));
+            let ended = wait_until(|| !matches!(part.process.child.try_wait(), Ok(None)));
             ensure!(ended, "it does not end");
             printed += &text_of(&part.stdout)?;
         }

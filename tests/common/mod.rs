@@ -44,7 +44,9 @@ pub fn play(args: &[&str]) -> Command {
 
 /// A process that ends with this value, however the test or the benchmark ends.
 #[derive(Debug)]
-pub struct Running(pub Child);
+pub struct Running {
+    pub child: Child,
+}
 
 impl Running {
     #[track_caller]
@@ -60,11 +62,11 @@ impl Running {
                 _ => Err(io::Error::last_os_error()),
             });
         }
-        command.spawn().map(Self)
+        Ok(Self { child: command.spawn()? })
     }
 
     pub fn pid(&self) -> u32 {
-        self.0.id()
+        self.child.id()
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -74,8 +76,8 @@ impl Running {
 
     /// Kills and reaps it.
     pub fn end(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -89,7 +91,7 @@ impl Drop for Running {
 pub fn storm(processes: u64, jobs: usize) -> u32 {
     let mut command = play(&["storm", &processes.to_string(), &jobs.to_string()]);
     let mut storm = Running::start(&mut command);
-    let status = storm.0.wait().expect("it is ours");
+    let status = storm.child.wait().expect("it is ours");
     assert!(status.success(), "the storm: {status}");
     storm.pid()
 }

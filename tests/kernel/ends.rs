@@ -11,9 +11,17 @@ use libc::{SIGKILL, SIGSEGV};
 use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
-use crate::common::{Running, field, play, wait_until};
+use crate::common::{Running, actor, field, play, wait_until};
 use crate::support::{Watcher, open_folder, share_machine, text};
 use crate::truth::{Truth, args, args_of, assert_life, assert_outcome, time};
+
+/// Waits until a process that was just started has its own command line.
+fn wait_for_cmdline(pid: u32) {
+    let cmdline = format!("/proc/{pid}/cmdline");
+    let name = actor().as_os_str().as_encoded_bytes();
+    let is_there = || fs::read(&cmdline).is_ok_and(|bytes| bytes.starts_with(name));
+    assert!(wait_until(is_there), "{pid} does not become the actor");
+}
 
 /// Waits until the main thread of a process, or all of it, has ended.
 fn wait_for_zombie(pid: u32) {
@@ -42,8 +50,11 @@ fn processes_older_than_the_watcher_have_an_exit_and_what_they_do_from_then_on()
     ]
     .map(start);
     let dead = start(&["exit", "8"]);
-    for (process, _) in old.iter().filter(|(_, args)| args[1] == "last-thread").chain([&dead]) {
-        wait_for_zombie(process.pid());
+    for (process, args) in old.iter().chain([&dead]) {
+        match &*args[1] {
+            "wait" => wait_for_cmdline(process.pid()),
+            _ => wait_for_zombie(process.pid()),
+        }
     }
     let before = Timestamp::now();
     let watcher = Watcher::start(&[]);
@@ -52,8 +63,10 @@ fn processes_older_than_the_watcher_have_an_exit_and_what_they_do_from_then_on()
     let run = watcher.finish();
 
     assert_eq!((run.of(dead.pid), dead.status.code()), (vec![], Some(8)));
+    let own_comm = fs::read_to_string("/proc/self/comm").expect("/proc is mounted");
     for truth in &truths {
         let exit = run.exit_of(truth.pid);
+        assert_eq!(exit["parent"], own_comm.trim_end());
         assert!(time(&exit["start_time"]) < before, "{exit} started before {before}");
         let execs: &[Vec<String>] = match truth.args[1..].join(" ").as_str() {
             "wait chain 2" => &["1", "0"].map(|n| args(&["actor", "chain", n])),
@@ -63,8 +76,8 @@ fn processes_older_than_the_watcher_have_an_exit_and_what_they_do_from_then_on()
         if execs.is_empty() {
             assert_eq!(run.of(truth.pid).len(), 1);
             // /proc knows the args; it does not where the main thread has left.
-            let args = &exit["args"];
-            assert!(args.is_null() || *args == json!(truth.args), "{exit}");
+            let known = truth.args[1] == "wait";
+            assert_eq!(exit["args"], json!(known.then_some(&truth.args)), "{exit}");
             assert_eq!(exit["ppid"], std::process::id());
             assert_outcome(exit, truth.status);
         } else {

@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::common::{Running, actor, play, wait_until};
-use crate::support::{Watcher, in_guest, run_to_end, share_machine, short};
+use crate::common::{Running, actor, play};
+use crate::support::{Watcher, in_guest, run_to_end, share_machine};
 
 fn number(event: &Value, field: &str) -> u64 {
     event[field].as_u64().unwrap_or_else(|| panic!("{field} in {event}"))
@@ -152,32 +152,6 @@ fn a_cgroup_can_be_asked_for() {
     let run = watcher.finish();
     assert_eq!(run.of(outside).len(), 0);
     assert_eq!(run.of(inside).len(), 2, "the exec inside, and the exit");
-}
-
-/// A process that sleeps until it is killed, and has its own command line already.
-fn start_sleeping() -> Running {
-    let sleeping = Running::start(&mut play(&["sleep", "older"]));
-    let cmdline = format!("/proc/{}/cmdline", sleeping.pid());
-    let name = actor().as_os_str().as_encoded_bytes();
-    let there = wait_until(|| fs::read(&cmdline).is_ok_and(|bytes| bytes.starts_with(name)));
-    assert!(there, "the actor does not start");
-    sleeping
-}
-
-#[test]
-fn an_older_process_has_its_command_duration_and_parent() {
-    let _machine = share_machine();
-    let mut older = start_sleeping();
-    let watcher = Watcher::start(&[]);
-    older.end();
-    let run = watcher.finish();
-    let exit = run.exit_of(older.pid());
-    assert_eq!(short(exit), "exit SIGKILL");
-    assert_eq!(exit["args"], json!([actor().to_string_lossy(), "sleep", "older"]));
-    assert_eq!(exit["ppid"], std::process::id());
-    let own_comm = fs::read_to_string("/proc/self/comm").expect("/proc is mounted");
-    assert_eq!(exit["parent"], own_comm.trim_end());
-    assert!(number(exit, "duration_ns") > 0);
 }
 
 #[test]

@@ -39,21 +39,21 @@ fn a_duration_ends_it_without_a_signal() {
 fn a_reader_that_goes_away_is_no_error() {
     let _machine = share_machine();
     let mut command = watcher_command(Tracefs::Mounted, &["--period", "0.05"]);
-    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
-    let mut lines = BufReader::new(child.0.stdout.take().expect("a pipe")).lines();
+    let mut watcher = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut lines = BufReader::new(watcher.child.stdout.take().expect("a pipe")).lines();
     let header = lines.next().expect("a header").expect("text");
     assert!(header.starts_with("TIME          EVENT     PID    PPID USER"), "{header}");
     drop(lines);
     let mut status = None;
     let noticed = wait_until(|| {
         run_to_end(&mut Command::new("true")); // something to print
-        status = child.0.try_wait().expect("the child is ours");
+        status = watcher.child.try_wait().expect("the child is ours");
         status.is_some()
     });
     assert!(noticed, "it does not notice");
     assert_eq!(status.and_then(|status| status.code()), Some(0));
     let mut stderr = String::new();
-    child.0.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
+    watcher.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
 }
 
@@ -61,9 +61,9 @@ fn a_reader_that_goes_away_is_no_error() {
 fn a_second_ctrl_c_ends_it_when_nobody_reads() {
     let _machine = share_machine();
     let mut command = watcher_command(Tracefs::Mounted, &["-o", "json", "--period", "0.01"]);
-    let mut child = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+    let mut watcher = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
     // Until the pipe is full and the program hangs in write(2).
-    let file = format!("/proc/{}/syscall", child.pid());
+    let file = format!("/proc/{}/syscall", watcher.pid());
     let mut asleep_in_write = 0;
     let hangs = wait_until(|| {
         for _ in 0..200 {
@@ -76,12 +76,12 @@ fn a_second_ctrl_c_ends_it_when_nobody_reads() {
         asleep_in_write == 3
     });
     assert!(hangs, "the pipe never fills");
-    child.signal(Signal::SIGINT);
+    watcher.signal(Signal::SIGINT);
     thread::sleep(Duration::from_millis(500));
-    let ended = child.0.try_wait().expect("ours");
+    let ended = watcher.child.try_wait().expect("ours");
     assert!(ended.is_none(), "the first Ctrl-C waits for the pipe");
-    child.signal(Signal::SIGINT);
-    let ended = wait_until(|| child.0.try_wait().expect("ours").is_some());
+    watcher.signal(Signal::SIGINT);
+    let ended = wait_until(|| watcher.child.try_wait().expect("ours").is_some());
     assert!(ended, "the second Ctrl-C does not end it");
 }
 

@@ -269,8 +269,8 @@ fn after_a_loss_a_process_without_its_main_thread_still_runs() {
     watcher.wait_for("the exec", has("exec", gone));
     end_unseen(&watcher, entries, vec![other]);
     watcher.wait_for("the lost exit", has("exit", gone));
-    drop(headless.0.stdin.take());
-    assert_eq!(headless.0.wait().expect("it ends").code(), Some(4));
+    drop(headless.child.stdin.take());
+    assert_eq!(headless.child.wait().expect("it ends").code(), Some(4));
     let run = watcher.finish();
     assert_eq!(short(run.exit_of(pid)), "exit 4");
 }

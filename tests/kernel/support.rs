@@ -66,11 +66,11 @@ pub fn run_to_end(command: &mut Command) -> (u32, ExitStatus) {
 
 /// Ends the stdin of a process, collects its stdout, and waits for its end.
 pub fn output_of(mut process: Running) -> (ExitStatus, String) {
-    drop(process.0.stdin.take());
+    drop(process.child.stdin.take());
     let mut text = String::new();
-    let mut stdout = process.0.stdout.take().expect("a pipe");
+    let mut stdout = process.child.stdout.take().expect("a pipe");
     stdout.read_to_string(&mut text).expect("text");
-    (process.0.wait().expect("it is ours"), text)
+    (process.child.wait().expect("it is ours"), text)
 }
 
 /// Where the watcher finds tracefs, in a mount namespace of its own.
@@ -148,7 +148,7 @@ impl Watcher {
     pub fn spawn_with_pipe(mut command: Command) -> (Self, ChildStdout) {
         command.stdout(Stdio::piped());
         let mut watcher = Self::begin(command, None);
-        let reader = watcher.process.0.stdout.take().expect("a pipe");
+        let reader = watcher.process.child.stdout.take().expect("a pipe");
         (watcher, reader)
     }
 
@@ -167,7 +167,7 @@ impl Watcher {
     }
 
     fn has_ended(&mut self) -> Option<ExitStatus> {
-        self.process.0.try_wait().expect("the child is ours")
+        self.process.child.try_wait().expect("the child is ours")
     }
 
     pub fn pid(&self) -> u32 {
