@@ -1,0 +1,69 @@
+//! A Markdown document as the blocks that matter to the test.
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Block<'a> {
+    Heading,
+    Patch(&'a str),
+    Run {
+        commands: &'a str,
+        /// What the document shows as the output.
+        shown: Option<&'a str>,
+        /// The rest of the line `<!-- varies: … -->` before it.
+        varies: &'a str,
+    },
+}
+
+/// The blocks, each with the number of its first line.
+///
+/// # Panics
+///
+/// At a block that the test would overlook: without an end, in another language, or with
+/// output that belongs to no command.
+pub fn blocks(text: &str) -> Vec<(usize, Block<'_>)> {
+    let mut blocks = Vec::new();
+    let mut varies = None;
+    let mut rest = text;
+    let mut number = 0;
+    while let Some((line, after)) = rest.split_once('\n') {
+        (rest, number) = (after, number + 1);
+        if let Some(language) = line.strip_prefix("```") {
+            let end = rest.find("\n```\n").expect("a block ends") + 1;
+            let (body, after) = rest.split_at(end);
+            let first = number + 1;
+            rest = &after[4..];
+            number += body.lines().count() + 1;
+            match (language, blocks.last_mut()) {
+                ("sh", _) => {
+                    blocks.push((first, Block::Run { commands: body, shown: None, varies: "" }));
+                }
+                ("diff", _) => blocks.push((first, Block::Patch(body))),
+                ("text", Some((_, Block::Run { shown: shown @ None, varies: varying, .. }))) => {
+                    *shown = Some(body);
+                    *varying = varies.take().unwrap_or_default();
+                }
+                _ => panic!("docs/lesson.md:{number}: the test knows no such block here: {line}"),
+            }
+        } else if let Some(words) = line.strip_prefix("<!-- varies: ") {
+            varies = Some(words.strip_suffix(" -->").expect("the comment ends"));
+        } else if line.starts_with('#') {
+            blocks.push((number, Block::Heading));
+        }
+        assert!(!line.contains("```") || line.starts_with("```"), "{number}: an indented block");
+    }
+    assert_eq!(varies, None, "words that vary stand before a text block");
+    blocks
+}
+
+#[test]
+fn a_document_is_its_blocks_with_their_lines() {
+    let text =
+        "# A\n```sh\nls\n```\n\n<!-- varies: 1 \"2 3\" -->\n```text\nx\ny\n```\n```diff\n-a\n```\n";
+    assert_eq!(
+        blocks(text),
+        [
+            (1, Block::Heading),
+            (3, Block::Run { commands: "ls\n", shown: Some("x\ny\n"), varies: "1 \"2 3\"" }),
+            (12, Block::Patch("-a\n")),
+        ]
+    );
+}

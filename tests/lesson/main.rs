@@ -1,0 +1,85 @@
+//! Runs every command of docs/lesson.md, in a copy of the repository, and compares the output
+//! with the one that is shown. Needs root; without it, the test fails.
+//!
+//! The blocks of the document mean:
+//!
+//! | block | the test |
+//! |---|---|
+//! | `sh` | runs it, after all blocks before it in the same shell |
+//! | `text` | is the output (on stdout) of the block before; without one, that block must end with status 0 |
+//! | `diff` | is applied to the copy, until the next heading |
+//!
+//! Blanks count as one blank. What differs from run to run is named before a `text` block:
+//! `<!-- varies: 7331 "568 µs" 3<50 74>0 -->`. Where the document shows 7331 another number
+//! may stand, but the same at each place, and not one that stands for another word; for "568 µs"
+//! any two words; 3 is a number below 50, 74 one above 0.
+
+#![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
+
+mod document;
+mod output;
+mod shell;
+mod tree;
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use document::Block;
+use output::Pattern;
+use shell::Shell;
+
+#[test]
+fn every_command_of_the_lesson_does_what_is_shown() {
+    assert!(nix::unistd::geteuid().is_root(), "the lesson needs root: run this with sudo");
+    let bpftool = shell::find("bpftool").expect("bpftool is missing: install the package bpftool");
+
+    let source = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lesson");
+    tree::copy(source, &copy);
+
+    let text = fs::read_to_string(source.join("docs/lesson.md")).expect("the document");
+    let mut shell = Shell::start(&copy, &bpftool);
+    let mut patched = false;
+    let mut wrong = Vec::new();
+    for (number, block) in document::blocks(&text) {
+        let place = format!("docs/lesson.md:{number}");
+        match block {
+            Block::Heading if patched => {
+                tree::copy(source, &copy);
+                patched = false;
+            }
+            Block::Heading => {}
+            Block::Patch(patch) => {
+                tree::apply(patch, &copy).unwrap_or_else(|error| panic!("{place}: {error}"));
+                patched = true;
+            }
+            Block::Run { commands, shown, varies } => {
+                let (printed, status) = shell.run(commands, &place);
+                match shown {
+                    None => {
+                        let errors = shell.errors();
+                        assert_eq!(status, 0, "{place}: the block failed:\n{printed}{errors}");
+                    }
+                    Some(shown) => {
+                        let pattern = Pattern::new(shown, varies);
+                        if let Err(why) = pattern.and_then(|pattern| pattern.check(&printed)) {
+                            let errors = shell.errors();
+                            wrong.push(format!(
+                                "{place}: {why}\n--- shown\n{shown}--- printed\n{printed}\
+                                 --- on stderr\n{errors}"
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    drop(shell);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Built by root; whoever owns the repository must be able to clean up.
+    let owner = format!("--reference={}", source.display());
+    let status = Command::new("chown").args(["-R", &owner]).arg(&copy).status().expect("chown");
+    assert!(status.success());
+}
