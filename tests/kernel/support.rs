@@ -186,7 +186,11 @@ impl Watcher {
     /// Waits until the output so far contains an event that `wanted` accepts.
     pub fn wait_for(&self, what: &str, mut wanted: impl FnMut(&Value) -> bool) {
         let printed = wait_until(|| parse(&self.stdout()).iter().any(&mut wanted));
-        assert!(printed, "{what} is never printed");
+        let losses = || {
+            let losses = parse(&self.stdout()).into_iter().filter(|event| event["event"] == "loss");
+            losses.collect::<Vec<_>>()
+        };
+        assert!(printed, "{what} is never printed; losses: {:#?}", losses());
     }
 
     pub fn signal(&self, signal: Signal) {
