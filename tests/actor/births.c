@@ -244,6 +244,7 @@ static int play_reuse(char **argv)
 	return 0;
 }
 
+/* clang-format off */
 const struct part births_parts[] = {
 	{ "forked", 1, play_forked },
 	{ "births", 1, play_births },
@@ -255,3 +256,4 @@ const struct part births_parts[] = {
 	{ "reuse", 2, play_reuse },
 	{},
 };
+/* clang-format on */

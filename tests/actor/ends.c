@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -97,13 +98,16 @@ static int play_hog(char **argv)
 	return 98;
 }
 
-/* burn MS: keeps a CPU busy until the process has used that much of it */
+/* burn MS: keeps a CPU busy until the process has used that much of it; prints how many µs it was */
 static int play_burn(char **argv)
 {
 	clock_t end = (clock_t)atol(argv[0]) * (CLOCKS_PER_SEC / 1000);
+	clock_t now;
 
-	while (clock() < end)
-		;
+	do
+		now = clock();
+	while (now < end);
+	printf("%ld\n", now);
 	return 0;
 }
 
@@ -134,6 +138,7 @@ static int play_write(char **argv)
 	return 0;
 }
 
+/* clang-format off */
 const struct part ends_parts[] = {
 	{ "exit", 1, play_exit },
 	{ "signal", 1, play_signal },
@@ -145,3 +150,4 @@ const struct part ends_parts[] = {
 	{ "write", 2, play_write },
 	{},
 };
+/* clang-format on */

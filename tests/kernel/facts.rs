@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -23,9 +23,13 @@ fn assert_within(percent: u64, actual: u64, expected: u64) {
 fn cpu_time_is_what_the_process_used() {
     let _machine = share_machine();
     let watcher = Watcher::start(&[]);
-    let (pid, _) = run_to_end(&mut play(&["burn", "300"]));
+    let burn = play(&["burn", "300"]).stdout(Stdio::piped()).spawn().expect("the actor starts");
+    let pid = burn.id();
+    let output = burn.wait_with_output().expect("it ends");
     let run = watcher.finish();
-    assert_within(10, number(run.exit_of(pid), "cpu_ns"), 300_000_000);
+    // What it has measured itself: on a busy virtual machine it may be more than it was asked.
+    let used: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number");
+    assert_within(10, number(run.exit_of(pid), "cpu_ns"), used * 1000);
 }
 
 #[test]
