@@ -49,6 +49,11 @@ bench-short: all ## Print what an event costs; fail if counts that are no times 
 	@scripts/install-packages test
 	cargo bench --locked $(CARGO_FLAGS) --bench compare -- --short
 
+.PHONY: docs
+docs: all ## Write docs/options.md from real runs (as root, some ten seconds)
+	.cargo/as-root scripts/options-by-example $(PROGRAM) >target/options.md
+	mv target/options.md docs/options.md
+
 .PHONY: fmt
 fmt: ## Format the Rust code
 	cargo fmt
