@@ -42,9 +42,10 @@ impl Reporter {
     /// When stdout is closed, or can't be written to.
     pub fn to_stdout(options: &Options) -> Result<Self> {
         let sink = Sink::stdout()?;
-        let zone = match options.output {
-            Format::Table => format!("times are {}; ", columns::zone_name(options.time)),
-            Format::Json => String::new(),
+        let zone = if options.output == Format::Table {
+            format!("times are {}; ", columns::zone_name(options.time))
+        } else {
+            String::new()
         };
         let mut reporter = Self {
             filter: options.filter(),

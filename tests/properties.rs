@@ -54,7 +54,7 @@ fn printed(
     comm: &[u8],
     status: i32,
 ) -> String {
-    let common = Common { ppid: 1, uid: 0, gid: 0, cgroup_id: 0, comm: comm.into() };
+    let common = Common { ppid: 1, comm: comm.into(), ..Common::default() };
     let outcome = Some(Outcome::from_wait_status(status));
     let event = Event {
         kind: EventKind::Exit { outcome, duration: Some(1), usage: None },

@@ -22,7 +22,7 @@ pub fn is_same_start(a: u64, b: u64) -> bool {
 }
 
 /// What every record tells about its process, whatever happened to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Common {
     /// Pid of the parent, in the initial pid namespace.
     pub ppid: u32,

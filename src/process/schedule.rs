@@ -155,9 +155,9 @@ mod tests {
     fn the_kernel_wakes_it_when_the_map_fills_up_all_the_same() {
         let (mut surge, start) = schedule(HOUR, None);
         surge.taken(1000, start);
-        assert_eq!(surge.wake_at(), 1400);
-        assert!(matches!(surge.next(1399, start), Next::Sleep(_)));
-        assert_eq!(surge.next(1400, start), Next::Read);
+        assert_eq!(surge.wake_at(), 1200);
+        assert!(matches!(surge.next(1199, start), Next::Sleep(_)));
+        assert_eq!(surge.next(1200, start), Next::Read);
         assert_eq!(surge.fullest(), 1000);
         surge.next(2500, start);
         assert_eq!(surge.fullest(), 1500);

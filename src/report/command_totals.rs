@@ -123,10 +123,7 @@ impl Report for CommandTotals {
     }
 
     fn end(&mut self, out: &mut Output<'_>, time: u64) -> io::Result<()> {
-        match self.format {
-            Format::Table => self.write_table(out),
-            Format::Json => self.write_json(out, time),
-        }
+        if self.format == Format::Json { self.write_json(out, time) } else { self.write_table(out) }
     }
 }
 
@@ -150,7 +147,7 @@ mod tests {
     use crate::process::wall_clock::WallClock;
 
     fn exit(totals: &mut CommandTotals, comm: &[u8], status: i32, duration: u64, usage: Usage) {
-        let common = Common { ppid: 0, uid: 0, gid: 0, cgroup_id: 0, comm: comm.into() };
+        let common = Common { comm: comm.into(), ..Common::default() };
         totals.add(&Event {
             kind: EventKind::Exit {
                 outcome: Some(Outcome::from_wait_status(status)),

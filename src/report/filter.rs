@@ -97,7 +97,7 @@ mod tests {
     fn passes(filter: &Filter, kind: EventKind) -> bool {
         let program = Program::new(None, b"make\0all\0".to_vec(), 9);
         let common =
-            |uid, comm: &[u8]| Common { ppid: 3, uid, gid: 0, cgroup_id: 0, comm: comm.into() };
+            |uid, comm: &[u8]| Common { ppid: 3, uid, comm: comm.into(), ..Common::default() };
         let event = Event {
             kind,
             time: 0,

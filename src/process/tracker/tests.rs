@@ -7,7 +7,7 @@ fn record(pid: u32, start_time: u64, exec_id: u32, time: u64, kind: Kind) -> Rec
         process: ProcessId { pid, start_time },
         exec_id,
         time,
-        common: Common { ppid: 1, uid: 0, gid: 0, cgroup_id: 0, comm: Rc::from(*b"comm") },
+        common: Common { ppid: 1, comm: Rc::from(*b"comm"), ..Common::default() },
         kind,
     }
 }
@@ -170,7 +170,7 @@ fn the_parent_at_exec_outlives_the_parent() {
 fn running(pid: u32, ticks: u64, ppid: u32, comm: &str) -> Running {
     Running {
         process: ProcessId { pid, start_time: ticks * 10_000_000 },
-        common: Common { ppid, uid: 0, gid: 0, cgroup_id: 0, comm: comm.as_bytes().into() },
+        common: Common { ppid, comm: comm.as_bytes().into(), ..Common::default() },
         argv: comm.as_bytes().to_vec(),
     }
 }

@@ -23,7 +23,7 @@ fn line_of(
 ) -> String {
     let program =
         argv.map(|argv| Program::new(None, argv.to_vec(), argv.len() + usize::from(truncated)));
-    let common = Common { ppid: 48102, uid: 0, gid: 0, cgroup_id: 0, comm: (*b"a\x1bz").into() };
+    let common = Common { ppid: 48102, comm: (*b"a\x1bz").into(), ..Common::default() };
     let event = Event {
         kind,
         time: 0,
