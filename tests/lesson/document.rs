@@ -54,6 +54,20 @@ pub fn blocks(text: &str) -> Vec<(usize, Block<'_>)> {
     blocks
 }
 
+/// The words in code style of each paragraph that tells where something stands, each with the
+/// number of its first line.
+pub fn places(text: &str) -> Vec<(usize, Vec<&str>)> {
+    let mut places = Vec::new();
+    let mut number = 1;
+    for paragraph in text.split("\n\n") {
+        if paragraph.starts_with("**Where.**") {
+            places.push((number, paragraph.split('`').skip(1).step_by(2).collect()));
+        }
+        number += paragraph.matches('\n').count() + 2;
+    }
+    places
+}
+
 #[test]
 fn a_document_is_its_blocks_with_their_lines() {
     let text =
@@ -66,4 +80,10 @@ fn a_document_is_its_blocks_with_their_lines() {
             (12, Block::Patch("-a\n")),
         ]
     );
+}
+
+#[test]
+fn a_place_is_what_a_paragraph_names() {
+    let text = "# A\n\n`x`\ny\n\n**Where.** `read` in\n`src/main.rs`.\n";
+    assert_eq!(places(text), [(6, vec!["read", "src/main.rs"])]);
 }

@@ -33,7 +33,8 @@ use shell::Shell;
 #[test]
 fn every_command_of_the_lesson_does_what_is_shown() {
     assert!(nix::unistd::geteuid().is_root(), "the lesson needs root: run this with sudo");
-    let bpftool = shell::find("bpftool").expect("bpftool is missing: install the package bpftool");
+    let bpftool =
+        shell::find("bpftool").expect("bpftool is missing: scripts/install-packages test");
 
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lesson");
@@ -82,4 +83,25 @@ fn every_command_of_the_lesson_does_what_is_shown() {
     let owner = format!("--reference={}", source.display());
     let status = Command::new("chown").args(["-R", &owner]).arg(&copy).status().expect("chown");
     assert!(status.success());
+}
+
+#[test]
+fn what_the_lesson_names_stands_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(root.join("docs/lesson.md")).expect("the document");
+    let places = document::places(&text);
+    assert!(places.len() >= 8, "each step tells where its cure stands");
+    for (number, words) in places {
+        let (files, names): (Vec<_>, Vec<_>) = words.iter().partition(|word| word.contains('/'));
+        let read = |file: &&str| {
+            fs::read_to_string(root.join(file)).unwrap_or_else(|error| {
+                panic!("docs/lesson.md:{number}: {file}: {error}");
+            })
+        };
+        let sources: Vec<_> = files.iter().copied().map(read).collect();
+        for name in names {
+            let found = sources.iter().any(|source| source.contains(*name));
+            assert!(found, "docs/lesson.md:{number}: {name} is in none of {files:?}");
+        }
+    }
 }
