@@ -203,7 +203,7 @@ impl Report {
     pub fn pipeline(&mut self, events_per_second: f64) {
         const LEAST: f64 = 500_000.0;
         self.target(
-            "decode, join and print: JSON into /dev/null, one core",
+            "decode, track and print: JSON into /dev/null, one core",
             format!("{events_per_second:.0} events/s"),
             format!("≥ {LEAST} events/s"),
             events_per_second >= LEAST,
