@@ -2,10 +2,18 @@
 
 use std::fmt::Write as _;
 
-use crate::report::Metric;
+/// A group of bars.
+pub struct Panel {
+    pub title: &'static str,
+    pub unit: &'static str,
+    /// Digits behind the point.
+    pub digits: usize,
+    /// One for each name.
+    pub figures: Vec<f64>,
+}
 
-/// A panel of horizontal bars for each metric: one bar a contender, the longest fills it.
-pub fn chart(names: &[&str], panels: &[(Metric, Vec<f64>)]) -> String {
+/// Horizontal bars; the longest of a panel fills it.
+pub fn chart(names: &[&str], panels: &[Panel]) -> String {
     const BAR: usize = 18;
     const LABEL: usize = 190;
     const LONGEST: f64 = 380.0;
@@ -18,13 +26,12 @@ pub fn chart(names: &[&str], panels: &[(Metric, Vec<f64>)]) -> String {
          font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"680\" height=\"{height}\" fill=\"#ffffff\"/>\n"
     );
-    for (i, (metric, figures)) in panels.iter().enumerate() {
-        let (what, unit, digits) = metric.describe();
+    for (i, Panel { title, unit, digits, figures }) in panels.iter().enumerate() {
         let top = i * panel;
         let most = figures.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         let _ = writeln!(
             svg,
-            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{what} (less is better)</text>",
+            "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{title} (less is better)</text>",
             top + 24
         );
         for (j, (name, figure)) in names.iter().zip(figures).enumerate() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::chart::chart;
+use crate::chart::{Panel, chart};
 use crate::machine::{cpus, meminfo_kib};
 use crate::watcher::{Contender, Memory};
 use crate::{Growth, Idle, List, Lost, ROUNDS, Samples, median};
@@ -40,7 +40,7 @@ impl Metric {
     ];
 
     /// What it is, its unit, and digits after the point.
-    pub fn describe(self) -> (&'static str, &'static str, usize) {
+    fn describe(self) -> (&'static str, &'static str, usize) {
         match self {
             Self::KernelNs => ("kernel time in BPF programs per process", "ns", 0),
             Self::UserUs => ("CPU time of the watcher per process", "µs", 1),
@@ -189,9 +189,9 @@ impl Report {
         self.chart = chart(
             &names,
             &charted.map(|metric| {
-                let figures =
-                    names.iter().map(|name| figure(name, metric).unwrap_or(0.0)).collect();
-                (metric, figures)
+                let (title, unit, digits) = metric.describe();
+                let figures = names.iter().map(|name| figure(name, metric).unwrap_or(0.0));
+                Panel { title, unit, digits, figures: figures.collect() }
             }),
         );
     }
