@@ -31,7 +31,7 @@ struct {
 /* In .bss, which user space maps into its memory: reading them takes no system call. */
 struct counters counters;
 
-/* In .rodata, set before the program is loaded: only the events of wanted_pids are recorded. */
+/* In .rodata, set before the program is loaded. If not 0, only wanted_pids are recorded. */
 const volatile __u32 only_wanted_pids = 0;
 
 struct {
@@ -42,8 +42,8 @@ struct {
 } wanted_pids SEC(".maps");
 
 /*
- * Where a record is built: at this size it would fill the BPF stack. Each hook has its
- * own, since another hook may preempt it on the same CPU (but never the same one).
+ * Where a record is built: the BPF stack has 512 bytes. Each hook has its own place, since
+ * another hook may preempt it on the same CPU (but not itself: the kernel skips it then).
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -96,7 +96,8 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 
 /*
  * Begins a record: makes the key, and fills in what both events have. `leader` is the main
- * thread. NULL if nobody wants the event, or its twin has recorded it.
+ * thread (an exec makes its caller that). Its pointers are typed: the verifier lets C follow
+ * them, and CO-RE finds each member. NULL if nobody wants the event, or its twin was first.
  */
 static __always_inline struct process_info *begin(struct task_struct *leader, enum event event,
 						  struct process_key *key, enum hook hook)
@@ -134,13 +135,13 @@ static __always_inline int insert(const struct process_key *key, struct process_
 {
 	int err; /* not long: before Linux 6.4 a helper's error is not sign-extended */
 
-	/* As late as can be: user space prints nothing newer than the start of its walk. */
+	/* As late as can be: user space waits for older records, but not for long. */
 	info->time = bpf_ktime_get_boot_ns();
 	err = bpf_map_update_elem(&process_map, key, info, BPF_NOEXIST);
 	if (!err) {
 		__sync_fetch_and_add(&counters.inserted, 1);
 		wake_up_at(counters.inserted);
-	} else if (err != -EEXIST) {
+	} else if (err != -EEXIST) { /* that is: the twin was first */
 		/* & 1 for the verifier: up to 6.12 it trusts no memory that a helper was given */
 		__sync_fetch_and_add(&counters.dropped[key->event & 1], 1);
 	}

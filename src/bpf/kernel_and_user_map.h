@@ -33,8 +33,8 @@ struct process_usage {
 #define NOT_COUNTED (~0ULL)
 
 /*
- * One exec or one exit. It never changes once it is in the map. Behind filename_size and
- * args_read, and in what only the other event fills in, stand bytes of earlier records.
+ * One exec or one exit. It never changes once it is in the map. Bytes past filename_size and
+ * args_read, and the fields of the other event, are left over from earlier records.
  */
 struct process_info {
 	__u64 time; /* ns, boot clock */

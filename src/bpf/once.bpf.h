@@ -12,14 +12,14 @@
 enum hook { EXEC_TP, EXIT_TP, EXEC_TP_BTF, EXIT_TP_BTF, HOOKS };
 
 /*
- * One word for each process and event. It names the event that was settled there last:
+ * A word for each pid and kind of event. It names the event that was settled there last:
  * recorded, or counted as dropped. A word is never seen half-written, so this takes no lock
  * and no barrier. It also stops the second of two threads that both take themselves for the
  * last one (before Linux 6.16).
  *
- * Between two twins, about a microsecond, a process may take the word whose pid is a multiple
- * of 1024 away. Then the second twin finds the key in the map; or it inserts the event once
- * more, which user space recognises; or it counts a drop twice.
+ * Pids that differ by a multiple of 1024 share their words. If such a process comes between
+ * two twins (about a microsecond), the second twin finds the key in the map; or it inserts the
+ * event once more, which user space recognises; or it counts a drop twice.
  */
 #define SETTLED_WORDS 2048 /* a power of two */
 #define SETTLED_SLOT(key) (((key)->pid * 2 + (key)->event) & (SETTLED_WORDS - 1))

@@ -9,7 +9,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096); /* one page; libbpf makes it a larger one's size */
+	__uint(max_entries, 4096); /* a page; libbpf rounds it up where pages are larger */
 } wakeup SEC(".maps");
 
 /* User space wants to be woken when so many records have been inserted in all. */

@@ -5,7 +5,7 @@ use std::fmt;
 /// Events lost. The totals of a run, or what came since the last report.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// The map was full: an exact count.
+    /// The map was full: a count (exact, but for one case in docs/reliability.md).
     pub dropped_execs: u64,
     pub dropped_exits: u64,
     /// The kernel skipped both of a tracepoint's programs: an upper bound.

@@ -11,7 +11,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::columns::{BOLD, cut, style};
 use super::json::{Time, write_line};
 use super::units::{format_duration, format_memory};
-use super::{Format, Output, Report};
+use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::wait_status::Outcome;
 
@@ -32,14 +32,14 @@ struct Total {
 /// Prints the totals of each command.
 #[derive(Debug)]
 pub struct CommandTotals {
-    format: Format,
+    as_json: bool,
     colour: bool,
     totals: HashMap<Vec<u8>, Total>,
 }
 
 impl CommandTotals {
-    pub fn new(format: Format, colour: bool) -> Self {
-        Self { format, colour, totals: HashMap::new() }
+    pub fn new(as_json: bool, colour: bool) -> Self {
+        Self { as_json, colour, totals: HashMap::new() }
     }
 
     /// Counts an exit; an exec does not count.
@@ -123,7 +123,7 @@ impl Report for CommandTotals {
     }
 
     fn end(&mut self, out: &mut Output<'_>, time: u64) -> io::Result<()> {
-        if self.format == Format::Json { self.write_json(out, time) } else { self.write_table(out) }
+        if self.as_json { self.write_json(out, time) } else { self.write_table(out) }
     }
 }
 
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn commands_are_summed_by_name_and_sorted_by_time() {
-        let mut totals = CommandTotals::new(Format::Table, false);
+        let mut totals = CommandTotals::new(false, false);
         let usage = |cpu_ns, max_rss_kib| Usage {
             cpu_ns,
             max_rss_kib: Some(max_rss_kib),
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn the_table_fits_80_columns() {
-        let mut totals = CommandTotals::new(Format::Table, false);
+        let mut totals = CommandTotals::new(false, false);
         let total = Total {
             count: 9_999_999,
             failures: 9_999_999,

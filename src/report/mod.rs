@@ -148,7 +148,11 @@ pub fn chosen(choice: Choice) -> Vec<Box<dyn Report>> {
         (View::Processes, Format::Json) => Box::new(processes::ProcessesJson),
     }];
     if totals {
-        reports.push(Box::new(command_totals::CommandTotals::new(format, colour)));
+        let as_json = match format {
+            Format::Table => false,
+            Format::Json => true,
+        };
+        reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }
     reports
 }
