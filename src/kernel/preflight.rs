@@ -103,7 +103,7 @@ fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
 /// Whether `/proc/self/status` shows CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN (capability.h).
 fn is_capable(status: &str) -> bool {
     const SYS_ADMIN: u64 = 1 << 21;
-    const PERFMON_AND_BPF: u64 = 1 << 38 | 1 << 39;
+    const PERFMON_AND_BPF: u64 = (1 << 38) | (1 << 39);
     let effective = field(status, "CapEff:").and_then(|hex| u64::from_str_radix(hex, 16).ok());
     effective.is_none_or(|caps| caps & SYS_ADMIN != 0 || caps & PERFMON_AND_BPF == PERFMON_AND_BPF)
 }

@@ -67,7 +67,7 @@ impl Shell {
             let mut buffer = [0; 4096];
             while let Ok(size @ 1..) = stdout.read(&mut buffer) {
                 if send.send(buffer[..size].to_vec()).is_err() {
-                    return;
+                    break;
                 }
             }
         });
