@@ -59,13 +59,14 @@ impl Watch {
         skel: &KernelAndUserMapSkel<'_>,
         with_tp: bool,
     ) -> Result<Self> {
+        let schedule = Schedule::new(options.period, options.max_entries, options.duration);
         let redaction = options.redaction();
         let mut tracker = Tracker::default();
         if proc::is_usable() {
             tracker.add_running(proc::running(), |program| redaction.apply(program));
         }
         Ok(Self {
-            schedule: Schedule::new(options.period, options.max_entries, options.duration),
+            schedule,
             wakeup: Wakeup::new(skel)?,
             tracker,
             loss: LossCounters::new(with_tp),
