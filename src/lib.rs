@@ -10,9 +10,11 @@
 //! | [`report`] | events to text: one trait, one file a report |
 //!
 //! and what ties them together: [`options`], [`watch`] (from the records of one read to the
-//! reports), [`reporter`] (filter, names and reports). ARCHITECTURE.md has the reasons.
+//! reports), [`look`] (what `/proc` knows beside them), [`reporter`] (filter, names and
+//! reports). ARCHITECTURE.md has the reasons.
 
 pub mod kernel;
+pub mod look;
 pub mod options;
 pub mod process;
 pub mod report;

@@ -7,8 +7,6 @@
 use std::io;
 use std::mem::{MaybeUninit, take};
 use std::process::ExitCode;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
@@ -16,8 +14,7 @@ use kernel_and_user_map::kernel::skel::{KernelAndUserMapSkel, KernelAndUserMapSk
 use kernel_and_user_map::kernel::{decode, preflight, privileges, realtime, setup};
 use kernel_and_user_map::options::{LOSS_STATUS, Options};
 use kernel_and_user_map::process::record::Record;
-use kernel_and_user_map::process::tracker::SETTLE_NS;
-use kernel_and_user_map::reporter::Reporter;
+use kernel_and_user_map::report::sink::Sink;
 use kernel_and_user_map::system::clock::boot_now;
 use kernel_and_user_map::system::stop::{self, Stop};
 use kernel_and_user_map::watch::Watch;
@@ -51,11 +48,11 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
     setup::want_pids(&skel, &options.pid)?;
-    let reporter = Reporter::to_stdout(options)?;
+    let stdout = Sink::stdout()?;
 
     // Attach: from here on, every exec and every exit puts a record into the map.
     skel.attach()?;
-    let mut watch = Watch::begin(options, reporter, &skel, with_tp)?;
+    let mut watch = Watch::begin(options, stdout, &mut skel, with_tp)?;
     privileges::drop_all(options.verbose)?; // reading takes less than loading
 
     // Read and report, until Ctrl-C.
@@ -63,7 +60,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     eprintln!("kernel_and_user_map: {}", watch.greeting());
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {
-        eprint!("{}", watch.closing_account(&skel)?);
+        eprint!("{}", watch.closing_account(&mut skel)?);
     }
 
     // Destroy: the kernel frees programs and maps when nobody holds them any more.
@@ -83,9 +80,11 @@ fn read_and_report(
         let read_at = boot_now();
         watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
     }
-    // Detach. What a program is just recording is in the map a moment later.
+    watch.end(skel); // before any hook goes: the account is true until then
+    watch.report(read(&skel.maps.process_map)?, boot_now(), skel)?;
+
+    // Detach. What a program was still recording is in the map now.
     drop(take(&mut skel.links));
-    thread::sleep(Duration::from_nanos(SETTLE_NS));
     watch.report_last(read(&skel.maps.process_map)?, skel)
 }
 

@@ -10,13 +10,13 @@ use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
 use crate::process::tracker::Live;
 use crate::process::wall_clock::WallClock;
-use crate::report::closing_account::Reported;
+use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::sink::{Sink, WRITE};
-use crate::report::{self, Choice, Format, Report, columns};
+use crate::report::{self, Begin, Choice, Format, Report, columns};
 use crate::system::clock::{self, boot_now};
 use crate::system::names::NameLookup;
-use crate::system::proc;
+use crate::system::{host, proc};
 
 /// Reports events, and counts them once they are written.
 #[derive(Debug)]
@@ -35,13 +35,13 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Prints to stdout, beginning with what comes before the first event.
+    /// Begins with what comes before the first event of a watch that began at `time`
+    /// (boot-clock nanoseconds).
     ///
     /// # Errors
     ///
-    /// When stdout is closed, or can't be written to.
-    pub fn to_stdout(options: &Options) -> Result<Self> {
-        let sink = Sink::stdout()?;
+    /// When `sink` can't be written to.
+    pub fn begin(options: &Options, sink: Sink, time: u64) -> Result<Self> {
         let zone = if options.output == Format::Table {
             format!("times are {}; ", columns::zone_name(options.time))
         } else {
@@ -57,7 +57,7 @@ impl Reporter {
                 totals: options.summary,
                 time: options.time,
                 colour: sink.wants_colour(options.color),
-                started: boot_now(),
+                started: time,
             }),
             sink,
             all: options.all,
@@ -66,9 +66,14 @@ impl Reporter {
             written: Reported::default(),
             hidden: 0,
         };
-        for report in &mut reporter.reports {
-            report.begin(&mut reporter.sink.output(reporter.clock)).context(WRITE)?;
-        }
+        let (host_name, kernel_release) = host::name_and_release();
+        let filter = reporter.filter.clone();
+        let begin = Begin { time, host_name, boot_id: host::boot_id(), kernel_release, filter };
+        let Self { reports, sink, clock, .. } = &mut reporter;
+        reports
+            .iter_mut()
+            .try_for_each(|report| report.begin(&mut sink.output(*clock), &begin))
+            .context(WRITE)?;
         reporter.flush().context(WRITE)?;
         Ok(reporter)
     }
@@ -152,15 +157,27 @@ impl Reporter {
             .try_for_each(|report| report.period(&mut sink.output(*clock), &alive, now))
     }
 
-    /// Lets each report end.
+    /// Lets each report end, at `time` (boot-clock nanoseconds).
     ///
     /// # Errors
     ///
     /// When stdout can't be written to.
-    pub fn end(&mut self) -> io::Result<()> {
-        let now = boot_now();
+    pub fn end(&mut self, time: u64) -> io::Result<()> {
         let Self { reports, sink, clock, .. } = self;
-        reports.iter_mut().try_for_each(|report| report.end(&mut sink.output(*clock), now))?;
+        reports.iter_mut().try_for_each(|report| report.end(&mut sink.output(*clock), time))?;
+        self.flush()
+    }
+
+    /// Gives the closing account to each report.
+    ///
+    /// # Errors
+    ///
+    /// When stdout can't be written to.
+    pub fn account(&mut self, account: &ClosingAccount) -> io::Result<()> {
+        let Self { reports, sink, clock, .. } = self;
+        reports
+            .iter_mut()
+            .try_for_each(|report| report.account(&mut sink.output(*clock), account))?;
         self.flush()
     }
 

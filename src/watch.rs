@@ -1,7 +1,6 @@
 //! A watch: what user space keeps from one read of the map to the next. It ties the rooms
 //! together: records from [`kernel`](crate::kernel) go through the tracker to the reports.
 
-use std::cell::LazyCell;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -10,79 +9,75 @@ use anyhow::{Context as _, Result};
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
+use crate::kernel::watch_time;
+use crate::look::Look;
 use crate::options::Options;
 use crate::process::loss::Loss;
-use crate::process::record::{Kind, ProcessId, Record};
+use crate::process::record::{Kind, Record};
 use crate::process::redaction::Redaction;
 use crate::process::schedule::{Next, Schedule};
 use crate::process::tracker::{SETTLE_NS, Tracker};
 use crate::report::closing_account::ClosingAccount;
-use crate::report::sink::WRITE;
+use crate::report::sink::{Sink, WRITE};
 use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
-use crate::system::proc;
 use crate::system::stop::Stop;
 
 /// From the records of one read to the reports, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
+    /// Boot-clock nanoseconds: what happens from `begin` on, and before `end`, is watched.
+    begin: u64,
+    end: Option<u64>,
     schedule: Schedule,
     wakeup: Wakeup,
     tracker: Tracker,
     loss: LossCounters,
     reporter: Reporter,
     redaction: Redaction,
-    unseen: Unseen,
-}
-
-/// After a loss: processes that have ended unseen.
-#[derive(Debug)]
-struct Unseen {
-    /// Whether `/proc` shows the pids that the records have, without privileges.
-    has_proc: LazyCell<bool>,
-    /// Those that `/proc` no longer has, and when it was asked. Unless their exits come with
-    /// the next read, those are among the lost.
-    gone: Vec<ProcessId>,
-    gone_at: u64,
+    look: Look,
 }
 
 impl Watch {
-    /// Begins with the processes that are running now. To be called after attaching, so
-    /// that none falls between. `with_tp`: whether the tp/ programs are attached, too.
+    /// Begins to watch. To be called when all is attached. `with_tp`: whether the tp/ programs
+    /// are attached, too.
     ///
     /// # Errors
     ///
-    /// When the kernel's wake-up can't be received.
+    /// When the kernel's wake-up can't be received, or stdout can't be written to.
     pub fn begin(
         options: &Options,
-        reporter: Reporter,
-        skel: &KernelAndUserMapSkel<'_>,
+        stdout: Sink,
+        skel: &mut KernelAndUserMapSkel<'_>,
         with_tp: bool,
     ) -> Result<Self> {
-        let schedule = Schedule::new(options.period, options.max_entries, options.duration);
-        let redaction = options.redaction();
-        let mut tracker = Tracker::default();
-        if proc::is_usable() {
-            tracker.add_running(proc::running(), |program| redaction.apply(program));
-        }
-        Ok(Self {
-            schedule,
+        let loss = LossCounters::begin(skel, with_tp)?;
+        let begin = watch_time::begin(skel);
+        let mut watch = Self {
+            begin,
+            end: None,
+            schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
-            tracker,
-            loss: LossCounters::new(with_tp),
-            reporter,
-            redaction,
-            unseen: Unseen {
-                has_proc: LazyCell::new(proc::is_usable),
-                gone: Vec::new(),
-                gone_at: 0,
-            },
-        })
+            tracker: Tracker::default(),
+            loss,
+            reporter: Reporter::begin(options, stdout, begin)?,
+            redaction: options.redaction(),
+            look: Look::begin(begin),
+        };
+        // As far as it goes before the first read: on most machines, that is all.
+        while !watch.look.is_done() && matches!(watch.next(skel), Next::Sleep(_)) {
+            watch.look.step(&mut watch.tracker, &watch.redaction);
+        }
+        Ok(watch)
     }
 
     /// What to tell a person when the watch begins.
     pub fn greeting(&self) -> &str {
         self.reporter.greeting()
+    }
+
+    fn next(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Next {
+        self.schedule.next(counters(skel).inserted, Instant::now())
     }
 
     /// Sleeps until the map should be read, and tells so; or until the program should end.
@@ -92,10 +87,13 @@ impl Watch {
     /// When the system refuses to wait.
     pub fn sleep(&mut self, skel: &mut KernelAndUserMapSkel<'_>, stop: &Stop) -> Result<bool> {
         loop {
-            let next = self.schedule.next(counters(skel).inserted, Instant::now());
+            let next = self.next(skel);
             self.wakeup.set(skel, self.schedule.wake_at())?;
-            // Also before a read: in a storm, nothing else asks whether to stop.
-            let time = if let Next::Sleep(time) = next { time } else { Duration::ZERO };
+            let time = match next {
+                Next::Sleep(time) if self.look.is_done() => time,
+                // Also before a read: in a storm, nothing else asks whether to stop.
+                _ => Duration::ZERO,
+            };
             let asked_to_stop = stop.wait(self.wakeup.as_fd(), time)?;
             if asked_to_stop || next == Next::Stop {
                 return Ok(false);
@@ -103,7 +101,15 @@ impl Watch {
             if next == Next::Read {
                 return Ok(true);
             }
+            self.look.step(&mut self.tracker, &self.redaction);
         }
+    }
+
+    /// Ends to watch, as far as the kernel is concerned. When this returns, all that happened
+    /// until then is in the map. To be called before anything is detached.
+    pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) {
+        let end = *self.end.get_or_insert_with(|| watch_time::end(skel, self.begin));
+        watch_time::wait_until(end + SETTLE_NS);
     }
 
     /// Takes in the records of one read that began at `read_at` (boot-clock nanoseconds), and
@@ -127,7 +133,7 @@ impl Watch {
         self.end_of_read()
     }
 
-    /// The same with the records of the last read: reports all.
+    /// The same with the records of the last read: reports all, and the closing account.
     ///
     /// # Errors
     ///
@@ -135,43 +141,47 @@ impl Watch {
     pub fn report_last(
         &mut self,
         records: Vec<Record>,
-        skel: &KernelAndUserMapSkel<'_>,
+        skel: &mut KernelAndUserMapSkel<'_>,
     ) -> Result<()> {
         self.report_before(u64::MAX, records)?;
         self.report_loss(u64::MAX, skel)?;
         self.end_of_read()?;
-        self.reporter.end().context(WRITE)
+        self.reporter.end(self.not_after_end(u64::MAX)).context(WRITE)?;
+        let account = self.closing_account(skel)?;
+        self.reporter.account(&account).context(WRITE)
     }
 
     /// Reports the events before a time, and the processes that have ended unseen.
     fn report_before(&mut self, before: u64, mut records: Vec<Record>) -> Result<()> {
-        let Self { tracker, reporter, unseen, .. } = self;
+        let now = self.not_after_end(before);
+        let Self { tracker, reporter, look, .. } = self;
         self.schedule.taken(records.len(), Instant::now());
         for record in &mut records {
-            complete(record, &unseen.has_proc, &self.redaction);
+            look.complete(record);
+            if let Kind::Exec(program) = &mut record.kind {
+                self.redaction.apply(program);
+            }
         }
         tracker.add(records);
         tracker.events_before(before, |event| reporter.event(event)).context(WRITE)?;
-        if before > unseen.gone_at {
-            for process in unseen.gone.drain(..) {
-                // All that is older is reported, so what is noticed here gets this time.
-                let now = before.min(boot_now());
-                tracker.exit_unseen(process, now, |event| reporter.event(event)).context(WRITE)?;
-            }
+        for process in look.gone_before(before) {
+            // All that is older is reported, so what is noticed here gets this time.
+            tracker.exit_unseen(process, now, |event| reporter.event(event)).context(WRITE)?;
         }
         Ok(())
     }
 
     fn report_loss(&mut self, before: u64, skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
-        let Self { tracker, unseen, .. } = self;
         let lost = self.loss.update(skel)?;
-        self.reporter.loss(&lost, before.min(boot_now())).context(WRITE)?;
-        if lost.any_exits() && unseen.gone.is_empty() && *unseen.has_proc {
-            let live = tracker.live().map(|(process, _)| process);
-            unseen.gone_at = boot_now();
-            unseen.gone = live.filter(|&process| proc::is_gone(process)).collect();
+        if lost.any_exits() {
+            self.look.exits_were_lost();
         }
-        Ok(())
+        self.reporter.loss(&lost, self.not_after_end(before)).context(WRITE)
+    }
+
+    /// A time that has come, and is not after the end of the watch.
+    fn not_after_end(&self, time: u64) -> u64 {
+        time.min(self.end.unwrap_or_else(boot_now))
     }
 
     fn end_of_read(&mut self) -> Result<()> {
@@ -184,18 +194,26 @@ impl Watch {
         self.loss.total()
     }
 
-    /// The closing account.
+    /// The closing account. It ends the watch, if that has not ended yet.
     ///
     /// # Errors
     ///
     /// When the kernel does not tell about its programs.
-    pub fn closing_account(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<ClosingAccount> {
-        self.loss.update(skel)?;
+    pub fn closing_account(
+        &mut self,
+        skel: &mut KernelAndUserMapSkel<'_>,
+    ) -> Result<ClosingAccount> {
+        if self.end.is_none() {
+            // An error has cut the stream, so the account alone tells what was lost since.
+            self.end(skel);
+            self.loss.update(skel)?;
+        }
         let reported = self.reporter.reported();
         let captured = counters(skel).inserted - self.tracker.duplicates();
         let accounted = reported.execs + reported.exits + self.reporter.hidden();
         Ok(ClosingAccount {
-            run_time: self.schedule.elapsed(),
+            begin: self.begin,
+            end: self.not_after_end(u64::MAX),
             reported,
             hidden: self.reporter.hidden(),
             unwritten: captured.saturating_sub(accounted),
@@ -204,16 +222,4 @@ impl Watch {
             capacity: self.schedule.capacity(),
         })
     }
-}
-
-/// Completes a command line that was too long for its record, while its process lives, and
-/// hides what is to be hidden.
-fn complete(record: &mut Record, has_proc: &LazyCell<bool>, redaction: &Redaction) {
-    let Kind::Exec(program) = &mut record.kind else { return };
-    if program.args_truncated() && **has_proc {
-        if let Some(argv) = proc::argv_of(record.process) {
-            program.complete(argv);
-        }
-    }
-    redaction.apply(program);
 }

@@ -31,6 +31,9 @@ struct {
 /* In .bss, which user space maps into its memory: reading them takes no system call. */
 struct counters counters;
 
+/* Only what happens from begin on, and before end, is recorded. User space sets both. */
+__u64 watch_begin, watch_end;
+
 /* In .rodata, set before the program is loaded. If not 0, only wanted_pids are recorded. */
 const volatile __u32 only_wanted_pids = 0;
 
@@ -137,6 +140,8 @@ static __always_inline int insert(const struct process_key *key, struct process_
 
 	/* As late as can be: user space waits for older records, but not for long. */
 	info->time = bpf_ktime_get_boot_ns();
+	if (info->time < watch_begin || info->time >= watch_end)
+		return 0;
 	err = bpf_map_update_elem(&process_map, key, info, BPF_NOEXIST);
 	if (!err) {
 		__sync_fetch_and_add(&counters.inserted, 1);

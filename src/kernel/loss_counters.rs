@@ -9,27 +9,47 @@ use libbpf_rs::{ProgramMut, libbpf_sys};
 
 use super::preflight::kernel_version;
 use super::skel::{KernelAndUserMapSkel, types};
-use crate::process::loss::Loss;
+use crate::process::loss::{Loss, LossTotals};
 
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]
 pub struct LossCounters {
     /// Whether the tp/ programs are loaded, and the kernel counts how often it skips them.
     tp_is_counted: bool,
-    total: Loss,
+    /// How often each program had been skipped when the watch began.
+    before: [Misses; 2],
+    totals: LossTotals,
+}
+
+/// How often the kernel skipped the programs of one tracepoint.
+#[derive(Debug, Clone, Copy)]
+struct Misses {
+    tp_btf: u64,
+    tp: u64,
 }
 
 impl LossCounters {
-    /// `with_tp`: whether the tp/ programs are attached beside their twins.
-    pub fn new(with_tp: bool) -> Self {
+    /// To be called when the watch begins. `with_tp`: whether the tp/ programs are attached
+    /// beside their twins.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell about a program.
+    pub fn begin(skel: &KernelAndUserMapSkel<'_>, with_tp: bool) -> Result<Self> {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
         let counts_tp = kernel_version().is_some_and(|version| version >= (6, 7));
-        Self { tp_is_counted: with_tp && counts_tp, total: Loss::default() }
+        let mut counters = Self {
+            tp_is_counted: with_tp && counts_tp,
+            before: [Misses { tp_btf: 0, tp: 0 }; 2],
+            totals: LossTotals::default(),
+        };
+        counters.before = counters.misses(skel)?;
+        Ok(counters)
     }
 
     /// All that was lost so far.
     pub fn total(&self) -> Loss {
-        self.total
+        self.totals.total()
     }
 
     /// Brings the totals up to date, and tells what was lost since the last time.
@@ -38,24 +58,34 @@ impl LossCounters {
     ///
     /// When the kernel does not tell about a program.
     pub fn update(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Loss> {
+        let now = self.misses(skel)?;
+        let [execs, exits] =
+            [0, 1].map(|event| self.missed_at_most(now[event], self.before[event]));
         let counters = counters(skel);
-        let progs = &skel.progs;
-        let missed = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<u64> {
-            // An event is missed only if both its programs were skipped. The first count alone
-            // is a bound on every kernel: since 6.1, bpf_trace_run() counts each program that
-            // it skips; before, it skips none.
-            let bound = misses(tp_btf)?;
-            Ok(if self.tp_is_counted { bound.min(misses(tp)?) } else { bound })
-        };
-        let now = Loss {
+        Ok(self.totals.grow_to(Loss {
             dropped_execs: counters.dropped[0],
             dropped_exits: counters.dropped[1],
-            missed_execs_at_most: missed(&progs.exec_tp_btf, &progs.exec_tp)?,
-            missed_exits_at_most: missed(&progs.exit_tp_btf, &progs.exit_tp)?,
+            missed_execs_at_most: execs,
+            missed_exits_at_most: exits,
+        }))
+    }
+
+    /// An event is missed only if both its programs were skipped. The first count alone is a
+    /// bound on every kernel: since 6.1, bpf_trace_run() counts each program that it skips;
+    /// before, it skips none.
+    fn missed_at_most(&self, now: Misses, before: Misses) -> u64 {
+        let tp_btf = now.tp_btf.saturating_sub(before.tp_btf);
+        let tp = now.tp.saturating_sub(before.tp);
+        if self.tp_is_counted { tp_btf.min(tp) } else { tp_btf }
+    }
+
+    fn misses(&self, skel: &KernelAndUserMapSkel<'_>) -> Result<[Misses; 2]> {
+        let progs = &skel.progs;
+        let of = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<Misses> {
+            let tp = if self.tp_is_counted { misses(tp)? } else { 0 };
+            Ok(Misses { tp_btf: misses(tp_btf)?, tp })
         };
-        let since = now.since(&self.total);
-        self.total = now;
-        Ok(since)
+        Ok([of(&progs.exec_tp_btf, &progs.exec_tp)?, of(&progs.exit_tp_btf, &progs.exit_tp)?])
     }
 }
 

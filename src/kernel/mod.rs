@@ -8,6 +8,7 @@ pub mod privileges;
 pub mod realtime;
 pub mod setup;
 pub mod wakeup;
+pub mod watch_time;
 
 /// The skeleton that build.rs generates from `src/bpf/kernel_and_user_map.bpf.c`.
 #[allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used)]

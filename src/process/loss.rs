@@ -28,17 +28,33 @@ impl Loss {
         self.dropped_exits > 0 || self.missed_exits_at_most > 0
     }
 
-    /// What was lost since `earlier`.
-    pub fn since(&self, earlier: &Self) -> Self {
-        // A bound is the smaller of two counts that are read one after the other, so it
-        // may waver; it never takes back what it said.
-        let grown = |now: u64, before: u64| now.saturating_sub(before);
+    fn each(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
         Self {
-            dropped_execs: grown(self.dropped_execs, earlier.dropped_execs),
-            dropped_exits: grown(self.dropped_exits, earlier.dropped_exits),
-            missed_execs_at_most: grown(self.missed_execs_at_most, earlier.missed_execs_at_most),
-            missed_exits_at_most: grown(self.missed_exits_at_most, earlier.missed_exits_at_most),
+            dropped_execs: f(self.dropped_execs, other.dropped_execs),
+            dropped_exits: f(self.dropped_exits, other.dropped_exits),
+            missed_execs_at_most: f(self.missed_execs_at_most, other.missed_execs_at_most),
+            missed_exits_at_most: f(self.missed_exits_at_most, other.missed_exits_at_most),
         }
+    }
+}
+
+/// The totals of a watch. They never shrink, and what they grow by adds up to them.
+#[derive(Debug, Default)]
+pub struct LossTotals(Loss);
+
+impl LossTotals {
+    /// Takes in what the kernel counts now, and tells what was lost since the last time.
+    pub fn grow_to(&mut self, now: Loss) -> Loss {
+        // A bound is the smaller of two counts that are read one after the other, so it may
+        // waver; it never takes back what it said.
+        let total = self.0.each(now, u64::max);
+        let since = total.each(self.0, u64::wrapping_sub);
+        self.0 = total;
+        since
+    }
+
+    pub fn total(&self) -> Loss {
+        self.0
     }
 }
 
@@ -61,11 +77,12 @@ mod tests {
 
     #[test]
     fn growth_is_what_came_since() {
+        let mut totals = LossTotals::default();
         let earlier = Loss { dropped_execs: 2, missed_exits_at_most: 5, ..Loss::default() };
+        assert_eq!(totals.grow_to(earlier), earlier);
         let now = Loss { dropped_execs: 7, missed_exits_at_most: 4, ..Loss::default() };
-        let since = now.since(&earlier);
+        let since = totals.grow_to(now);
         assert_eq!(since, Loss { dropped_execs: 5, ..Loss::default() });
-        assert!(since.any_dropped() && !since.is_none());
-        assert!(now.since(&now).is_none());
+        assert_eq!(totals.total(), Loss { missed_exits_at_most: 5, ..now });
     }
 }

@@ -28,7 +28,6 @@ pub enum Next {
 /// When to read the map.
 #[derive(Debug)]
 pub struct Schedule {
-    started: Instant,
     period: Duration,
     end: Option<Instant>,
     last_read: Instant,
@@ -44,7 +43,6 @@ impl Schedule {
     pub fn new(period: Duration, capacity: u32, duration: Option<Duration>) -> Self {
         let now = Instant::now();
         Self {
-            started: now,
             period,
             end: duration.and_then(|duration| now.checked_add(duration)),
             last_read: now,
@@ -63,11 +61,6 @@ impl Schedule {
     /// How many records the map can hold.
     pub fn capacity(&self) -> u64 {
         self.capacity
-    }
-
-    /// How long it has been going.
-    pub fn elapsed(&self) -> Duration {
-        self.started.elapsed()
     }
 
     /// The kernel is to wake the reader when it has inserted so many records in all.
@@ -117,7 +110,7 @@ mod tests {
     /// A schedule for a map of 3200 records, whose early read is one of 100; and its start.
     fn schedule(period: Duration, duration: Option<Duration>) -> (Schedule, Instant) {
         let schedule = Schedule::new(period, 3200, duration);
-        let start = schedule.started;
+        let start = schedule.last_read;
         (schedule, start)
     }
 
@@ -168,7 +161,7 @@ mod tests {
     #[test]
     fn the_smallest_map_is_read_at_every_record() {
         let mut smallest = Schedule::new(HOUR, 1, None);
-        let start = smallest.started;
+        let start = smallest.last_read;
         assert_eq!(smallest.wake_at(), 1);
         assert!(matches!(smallest.next(0, start), Next::Sleep(_)));
         assert_eq!(smallest.next(1, start), Next::Read);

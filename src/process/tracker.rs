@@ -87,27 +87,27 @@ impl Tracker {
         self.duplicates
     }
 
-    /// Takes in the processes that were running before, for what they have to tell at their
-    /// exit. `change` may change each program.
-    pub fn add_running(
-        &mut self,
-        running: impl IntoIterator<Item = Running>,
-        change: impl Fn(&mut Program),
-    ) {
-        for Running { process, common, argv } in running {
-            let size = argv.len();
-            let mut program = Program::new(None, argv, size);
-            change(&mut program);
-            self.live.entry(process.pid).or_insert(Live {
-                start_time: process.start_time,
-                exec_id: None,
-                common,
-                parent: None,
-                program: (size > 0).then_some(program),
-            });
-        }
+    /// Takes in a process that was running before, for what it has to tell at its exit.
+    /// `change` may change its program.
+    pub fn add_running(&mut self, running: Running, change: impl Fn(&mut Program)) {
+        let Running { process, common, argv } = running;
+        let size = argv.len();
+        let mut program = Program::new(None, argv, size);
+        change(&mut program);
+        self.live.entry(process.pid).or_insert(Live {
+            start_time: process.start_time,
+            exec_id: None,
+            common,
+            parent: None,
+            program: (size > 0).then_some(program),
+        });
+    }
+
+    /// Names the parents of the processes that were running before. To be called when all are in.
+    pub fn name_parents_of_running(&mut self) {
         let parent = |live: &Live| self.comm_of(live.common.ppid);
-        let parents: Vec<_> = self.live.iter().map(|(&pid, live)| (pid, parent(live))).collect();
+        let running = self.live.iter().filter(|(_, live)| live.was_running());
+        let parents: Vec<_> = running.map(|(&pid, live)| (pid, parent(live))).collect();
         for (pid, parent) in parents {
             self.live.entry(pid).and_modify(|live| live.parent = parent);
         }

@@ -17,7 +17,9 @@ pub struct Reported {
 /// What a run has seen, and what it has not.
 #[derive(Debug)]
 pub struct ClosingAccount {
-    pub run_time: Duration,
+    /// Boot-clock nanoseconds: what happens from `begin` on, and before `end`, is accounted for.
+    pub begin: u64,
+    pub end: u64,
     /// Events that have left the program.
     pub reported: Reported,
     /// Events that the filter or the view has hidden.
@@ -30,11 +32,17 @@ pub struct ClosingAccount {
     pub capacity: u64,
 }
 
+impl ClosingAccount {
+    pub fn run_time(&self) -> Duration {
+        Duration::from_nanos(self.end.saturating_sub(self.begin))
+    }
+}
+
 impl fmt::Display for ClosingAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { reported, unwritten, fullest, capacity, .. } = self;
         let Reported { execs, exits, lost_exits } = reported;
-        let seconds = self.run_time.as_secs_f64();
+        let seconds = self.run_time().as_secs_f64();
         writeln!(f, "kernel_and_user_map: {seconds:.1} s: reported {execs} execs, {exits} exits")?;
         writeln!(f, "  {}", self.loss)?;
         if self.hidden > 0 {

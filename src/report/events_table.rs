@@ -7,7 +7,7 @@ use anstyle::Style;
 
 use super::columns::{BOLD, DIM, RED, TimeColumn, set_command, style, user_column, write_loss};
 use super::units::{format_duration, format_outcome};
-use super::{Output, Report};
+use super::{Begin, Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
 use crate::process::wait_status::Outcome;
@@ -31,7 +31,7 @@ impl EventsTable {
 }
 
 impl Report for EventsTable {
-    fn begin(&mut self, out: &mut Output<'_>) -> io::Result<()> {
+    fn begin(&mut self, out: &mut Output<'_>, _: &Begin) -> io::Result<()> {
         let bold = style(BOLD, self.colour);
         writeln!(out, "{bold}{}{HEADER}{bold:#}", self.time.heading())
     }

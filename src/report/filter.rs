@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use regex::bytes::Regex;
+use serde::Serialize;
 
 use crate::process::cgroup::{container_id, is_within};
 use crate::process::event::{Event, EventKind};
@@ -30,7 +31,8 @@ pub struct Filter {
 }
 
 /// A kind of event, as a user names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum EventName {
     Exec,
     Exit,

@@ -8,6 +8,8 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 
+use self::closing_account::ClosingAccount;
+use self::filter::Filter;
 use crate::process::event::{Alive, Event, Names};
 use crate::process::loss::Loss;
 use crate::process::wall_clock::WallClock;
@@ -22,6 +24,7 @@ pub mod json;
 pub mod processes;
 pub mod sink;
 pub mod units;
+pub mod watch_json;
 
 /// What a report makes of each thing that happens. Most care for some of them only; times are
 /// in boot-clock nanoseconds.
@@ -31,7 +34,7 @@ pub mod units;
 /// Each method fails when `out` can't be written to.
 pub trait Report: Debug {
     /// Before the first event.
-    fn begin(&mut self, _out: &mut Output<'_>) -> io::Result<()> {
+    fn begin(&mut self, _out: &mut Output<'_>, _begin: &Begin) -> io::Result<()> {
         Ok(())
     }
 
@@ -69,6 +72,22 @@ pub trait Report: Debug {
     fn end(&mut self, _out: &mut Output<'_>, _time: u64) -> io::Result<()> {
         Ok(())
     }
+
+    /// When each report has ended, and all that was printed has left the program.
+    fn account(&mut self, _out: &mut Output<'_>, _account: &ClosingAccount) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What is watched, from when on and where.
+#[derive(Debug, Clone, Default)]
+pub struct Begin {
+    pub time: u64,
+    pub host_name: String,
+    /// Different each time a machine starts.
+    pub boot_id: Option<String>,
+    pub kernel_release: String,
+    pub filter: Filter,
 }
 
 /// Where a report writes to, and what it must know to do so.
@@ -139,14 +158,18 @@ pub struct Choice {
 pub fn chosen(choice: Choice) -> Vec<Box<dyn Report>> {
     let Choice { format, view, totals, time, colour, started } = choice;
     let time = || columns::TimeColumn::new(time, started);
-    let mut reports: Vec<Box<dyn Report>> = vec![match (view, format) {
+    let mut reports: Vec<Box<dyn Report>> = match format {
+        Format::Table => Vec::new(),
+        Format::Json => vec![Box::new(watch_json::WatchJson)],
+    };
+    reports.push(match (view, format) {
         (View::Events, Format::Table) => Box::new(events_table::EventsTable::new(time(), colour)),
         (View::Events, Format::Json) => Box::new(events_json::EventsJson::default()),
         (View::Processes, Format::Table) => {
             Box::new(processes::ProcessesTable::new(time(), colour))
         }
         (View::Processes, Format::Json) => Box::new(processes::ProcessesJson),
-    }];
+    });
     if totals {
         let as_json = match format {
             Format::Table => false,

@@ -2,6 +2,7 @@
 
 pub mod cgroups;
 pub mod clock;
+pub mod host;
 pub mod names;
 pub mod proc;
 pub mod stop;

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use procfs::process::{Process, Stat, all_processes};
+use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
 use super::cgroups;
 use crate::process::record::{Common, ProcessId, TICK_NS, is_same_start};
@@ -21,15 +21,29 @@ pub fn is_usable() -> bool {
         && Process::new(1).is_ok_and(|init| init.stat().is_ok())
 }
 
-/// The processes that run now. One that ends while this looks may be missing.
-pub fn running() -> Vec<Running> {
-    let cgroups = cgroups::mount_point();
-    let processes = all_processes().into_iter().flatten().flatten();
-    processes.filter_map(|process| look(&process, cgroups.as_deref())).collect()
+/// The processes that run now, each looked at when its turn comes. `None`: it has ended by then.
+#[derive(Debug)]
+pub struct Processes {
+    all: ProcessesIter,
+    cgroups: Option<PathBuf>,
+}
+
+/// A process that is started while this goes on may be in it, too. `None`: without `/proc`.
+pub fn running() -> Option<Processes> {
+    Some(Processes { all: all_processes().ok()?, cgroups: cgroups::mount_point() })
+}
+
+impl Iterator for Processes {
+    type Item = Option<Running>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let process = self.all.next()?;
+        Some(process.ok().and_then(|process| look(&process, self.cgroups.as_deref())))
+    }
 }
 
 fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
-    let stat = process.stat().ok().filter(is_alive)?;
+    let stat = process.stat().ok().filter(|stat| is_alive(stat) && !is_exiting(stat))?;
     let status = process.status().ok()?;
     let process_id =
         ProcessId { pid: stat.pid as u32, start_time: stat.starttime.checked_mul(TICK_NS)? };
@@ -56,6 +70,11 @@ fn cgroup_id(process: &Process, root: &Path) -> Option<u64> {
 /// the others shows as one, too.
 fn is_alive(stat: &Stat) -> bool {
     !matches!(stat.state, 'Z' | 'X') || stat.num_threads > 1
+}
+
+/// Whether it is on its way out: its exit may have been recorded already, or not yet.
+fn is_exiting(stat: &Stat) -> bool {
+    stat.flags & StatFlags::PF_EXITING.bits() != 0 && stat.num_threads <= 1
 }
 
 /// The argv of a process as it is in memory, each argument with its NUL.
@@ -92,9 +111,13 @@ mod tests {
 
     use super::*;
 
+    fn all_running() -> impl Iterator<Item = Running> {
+        running().expect("there is a /proc").flatten()
+    }
+
     #[test]
     fn a_process_is_gone_when_it_ended_or_another_has_its_pid() {
-        let us = running().into_iter().find(|running| running.process.pid == id());
+        let us = all_running().find(|running| running.process.pid == id());
         let us = us.expect("we run").process;
         assert!(!is_gone(us));
         assert!(is_gone(ProcessId { start_time: us.start_time + TICK_NS, ..us }));
@@ -112,8 +135,7 @@ mod tests {
         while !cmdline(child.id()).starts_with(b"sleep") {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
-        let running = running();
-        let seen = running.iter().find(|running| running.process.pid == child.id());
+        let seen = all_running().find(|running| running.process.pid == child.id());
         let seen = seen.expect("it runs");
         assert_eq!((seen.common.ppid, seen.argv.as_slice()), (id(), &b"sleep\x001000\0"[..]));
         assert_eq!(argv_of(seen.process), Some(seen.argv.clone()));

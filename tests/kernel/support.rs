@@ -259,7 +259,8 @@ impl Run {
 
     /// The sum of a count over all loss objects.
     pub fn lost(&self, count: &str) -> u64 {
-        self.events.iter().filter_map(|event| event[count].as_u64()).sum()
+        let losses = self.events.iter().filter(|event| event["event"] == "loss");
+        losses.filter_map(|loss| loss[count].as_u64()).sum()
     }
 }
 

@@ -178,7 +178,9 @@ fn running(pid: u32, ticks: u64, ppid: u32, comm: &str) -> Running {
 #[test]
 fn the_exit_of_an_older_process_has_its_command_and_parent() {
     let mut tracker = Tracker::default();
-    tracker.add_running([running(7, 12, 3, "older"), running(3, 1, 0, "parent")], |_| ());
+    tracker.add_running(running(7, 12, 3, "older"), |_| ());
+    tracker.add_running(running(3, 1, 0, "parent"), |_| ());
+    tracker.name_parents_of_running();
     tracker.add([exit(7, 123_456_789, 5, 200_000_000, 4)]);
     tracker
         .events_before(u64::MAX, |event| {
@@ -196,7 +198,7 @@ fn the_exit_of_an_older_process_has_its_command_and_parent() {
 #[test]
 fn an_older_process_that_calls_exec_is_known_by_its_new_program() {
     let mut tracker = Tracker::default();
-    tracker.add_running([running(7, 12, 3, "older")], |_| ());
+    tracker.add_running(running(7, 12, 3, "older"), |_| ());
     tracker.add([
         exec(7, 123_456_789, 5, 200_000_000, "new"),
         exit(7, 123_456_789, 5, 300_000_000, 0),

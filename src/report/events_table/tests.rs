@@ -53,7 +53,7 @@ fn columns_stand_under_their_headings() {
     let mut bytes = Vec::new();
     let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: FILE };
     let mut table = EventsTable::new(TimeColumn::new(TimeStyle::Local, 0), false);
-    table.begin(&mut out).expect("memory");
+    table.begin(&mut out, &Begin::default()).expect("memory");
     let header = String::from_utf8(bytes).expect("UTF-8");
     let exec = line(FILE, EventKind::Exec, Some(b"ls\0-la\0/\0"), false);
     assert_eq!(&exec[12..], "  exec    48213   48102 root              -  -         ls -la /\n");

@@ -1,0 +1,48 @@
+//! When the kernel begins and ends to record (`watch_begin`, `watch_end` in the BPF program).
+//!
+//! The hooks are attached one after the other, and detached so. The account is true for the
+//! time in between only, so it has a stated begin and a stated end.
+
+use std::ptr;
+use std::thread;
+use std::time::Duration;
+
+use super::skel::KernelAndUserMapSkel;
+use crate::system::clock::boot_now;
+
+/// So long before it comes (nanoseconds), a time is told to the kernel. Then each program that
+/// finds itself later than that time also finds the time: on no CPU a store stays unseen so long.
+const AHEAD_NS: u64 = 2_000_000;
+
+/// Sleeps until a time has come, in nanoseconds on the boot clock.
+pub fn wait_until(time: u64) {
+    thread::sleep(Duration::from_nanos(time.saturating_sub(boot_now())));
+}
+
+/// Lets the kernel record from the time on that this returns, in nanoseconds on the boot clock.
+/// It has come when this returns. To be called when all hooks are attached.
+pub fn begin(skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
+    let begin = boot_now() + AHEAD_NS;
+    set(skel, begin, u64::MAX);
+    wait_until(begin);
+    begin
+}
+
+/// Lets the kernel record only what happens before the time that this returns. To be called
+/// before any hook is detached.
+pub fn end(skel: &mut KernelAndUserMapSkel<'_>, begin: u64) -> u64 {
+    let end = boot_now() + AHEAD_NS;
+    set(skel, begin, end);
+    end
+}
+
+fn set(skel: &mut KernelAndUserMapSkel<'_>, begin: u64, end: u64) {
+    if let Some(bss) = &mut skel.maps.bss_data {
+        // SAFETY: a reference is valid to write to. Volatile, since the kernel looks at both
+        // at any time; each is an aligned u64, which no CPU tears.
+        unsafe {
+            ptr::write_volatile(&raw mut bss.watch_begin, begin);
+            ptr::write_volatile(&raw mut bss.watch_end, end);
+        }
+    }
+}

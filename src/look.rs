@@ -1,0 +1,94 @@
+//! What is asked of `/proc` beside the records. There may be thousands of such questions, so
+//! they are asked a few at a time, while no read of the map is due.
+
+use std::cell::LazyCell;
+
+use crate::process::record::{Kind, ProcessId, Record};
+use crate::process::redaction::Redaction;
+use crate::process::tracker::Tracker;
+use crate::system::clock::boot_now;
+use crate::system::proc;
+
+/// Processes that are looked at in one step: some 0.5 ms, as each takes four small files.
+const STEP: usize = 8;
+
+/// The questions that are still to be asked.
+#[derive(Debug)]
+pub struct Look {
+    /// Whether `/proc` shows the pids that the records have, without privileges.
+    has_proc: LazyCell<bool>,
+    /// When the watch began, in nanoseconds on the boot clock.
+    begin: u64,
+    /// The processes that were running then.
+    running: Option<proc::Processes>,
+    /// Whether an exit was lost, and which processes are still to be looked for since.
+    exits_lost: bool,
+    living: Vec<ProcessId>,
+    /// Those that `/proc` no longer has, and when it was asked. Unless their exits come with
+    /// a later read, those are among the lost.
+    gone: Vec<(u64, ProcessId)>,
+}
+
+impl Look {
+    pub fn begin(begin: u64) -> Self {
+        Self {
+            has_proc: LazyCell::new(proc::is_usable),
+            begin,
+            running: if proc::is_usable() { proc::running() } else { None },
+            exits_lost: false,
+            living: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.running.is_none() && self.living.is_empty() && !self.exits_lost
+    }
+
+    /// Asks a few of the questions.
+    pub fn step(&mut self, tracker: &mut Tracker, redaction: &Redaction) {
+        if let Some(running) = &mut self.running {
+            let mut found = running.take(STEP).peekable();
+            let is_last = found.peek().is_none();
+            // One that was started later has its own records.
+            for process in found.flatten().filter(|found| found.process.start_time <= self.begin) {
+                tracker.add_running(process, |program| redaction.apply(program));
+            }
+            if is_last {
+                tracker.name_parents_of_running();
+                self.running = None;
+            }
+        } else if let Some(from) = self.living.len().checked_sub(1) {
+            let from = (from + 1).saturating_sub(STEP);
+            let now = boot_now();
+            let gone = self.living.drain(from..).filter(|&process| proc::is_gone(process));
+            self.gone.extend(gone.map(|process| (now, process)));
+        } else if self.exits_lost {
+            self.exits_lost = false;
+            if *self.has_proc {
+                self.living.extend(tracker.live().map(|(process, _)| process));
+            }
+        }
+    }
+
+    /// Exits were lost: some of the living may have ended unseen.
+    pub fn exits_were_lost(&mut self) {
+        self.exits_lost = true;
+    }
+
+    /// Those that were gone before a time (boot-clock nanoseconds), each once.
+    pub fn gone_before(&mut self, time: u64) -> impl Iterator<Item = ProcessId> {
+        let due = self.gone.partition_point(|&(at, _)| at < time);
+        self.gone.drain(..due).map(|(_, process)| process)
+    }
+
+    /// Completes a command line that was too long for its record, while its process lives.
+    pub fn complete(&self, record: &mut Record) {
+        let Kind::Exec(program) = &mut record.kind else { return };
+        if program.args_truncated() && *self.has_proc {
+            if let Some(argv) = proc::argv_of(record.process) {
+                program.complete(argv);
+            }
+        }
+    }
+}
