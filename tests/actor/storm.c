@@ -138,6 +138,62 @@ static int play_storm_for(char **argv)
 	return 0;
 }
 
+/* What the parent knows of a process of a log-storm: its pid, and UTC before and after, in ns. */
+static struct entry {
+	pid_t pid;
+	long long before, after;
+} entries[1 << 21];
+static atomic_size_t entry_count;
+
+static long long utc_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * 1000000000LL + now.tv_nsec;
+}
+
+static void *log_storm_job(void *unused)
+{
+	char *args[] = { "tiny", "exit", "0", NULL };
+
+	while (storm.todo) {
+		struct entry entry = { .before = utc_ns() };
+
+		if (posix_spawn(&entry.pid, storm.program, NULL, NULL, args, environ))
+			errx(99, "posix_spawn");
+		if (waitpid(entry.pid, NULL, 0) < 0)
+			err(99, "waitpid");
+		entry.after = utc_ns();
+		entries[atomic_fetch_add(&entry_count, 1) % LENGTH(entries)] = entry;
+	}
+	return unused;
+}
+
+/* log-storm JOBS: until stdin ends; then prints of each process:  PID BEFORE AFTER */
+static int play_log_storm(char **argv)
+{
+	int jobs = atoi(argv[0]);
+	pthread_t threads[jobs];
+
+	storm.program = tiny_program();
+	storm.todo = 1;
+	for (int i = 0; i < jobs; i++)
+		if (pthread_create(&threads[i], NULL, log_storm_job, NULL))
+			errx(99, "pthread_create");
+	puts("begun");
+	wait_for_end_of(STDIN_FILENO);
+	storm.todo = 0;
+	for (int i = 0; i < jobs; i++)
+		pthread_join(threads[i], NULL);
+	if (entry_count > LENGTH(entries))
+		errx(99, "more than %zu processes", LENGTH(entries));
+	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+	for (size_t i = 0; i < entry_count; i++)
+		printf("%d %lld %lld\n", entries[i].pid, entries[i].before, entries[i].after);
+	return 0;
+}
+
 /* alive N: N processes that sleep until stdin ends; prints a line when all are there */
 static int play_alive(char **argv)
 {
@@ -158,6 +214,7 @@ static int play_alive(char **argv)
 const struct part storm_parts[] = {
 	{ "storm", 1, play_storm },
 	{ "storm-for", 3, play_storm_for },
+	{ "log-storm", 1, play_log_storm },
 	{ "alive", 1, play_alive },
 	{},
 };

@@ -8,6 +8,7 @@ mod basics;
 mod births;
 #[path = "../common/mod.rs"]
 mod common;
+mod edges;
 mod ends;
 mod execs;
 mod facts;

@@ -1,0 +1,228 @@
+//! The begin and the end of a watch: what happens between them is accounted for, in the middle
+//! of a storm and among many others, too.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::account::{KINDS, Summary, assert_summary_is_what_was_printed, children, print_result};
+use crate::common::{Running, content, play};
+use crate::support::{
+    Run, Watcher, here_or_in_guest, may_be_missed, own_machine, run_to_end, share_machine,
+};
+
+/// UTC nanoseconds.
+fn time_of(event: &Value) -> i128 {
+    let text = event["time"].as_str().expect("a time");
+    text.parse::<Timestamp>().expect("RFC 3339").as_nanosecond()
+}
+
+/// The first and the last line.
+fn begin_and_end(run: &Run) -> [&Value; 2] {
+    let (first, last) = (run.events.first(), run.events.last());
+    let [first, last] = [first, last].map(|event| event.expect("lines"));
+    assert_eq!((&first["event"], &last["event"]), (&"begin".into(), &"end".into()));
+    [first, last]
+}
+
+#[test]
+fn the_stream_begins_with_what_is_watched_and_ends_with_the_whole_account() {
+    let _machine = share_machine();
+    for view in ["events", "processes"] {
+        let watcher = Watcher::start(&["-x", "-n", "actor", "--view", view, "--summary"]);
+        run_to_end(&mut play(&["exit", "3"]));
+        run_to_end(&mut play(&["exit", "0"]));
+        let run = watcher.finish();
+        let [begin, end] = begin_and_end(&run);
+        assert_eq!(begin["version"], env!("CARGO_PKG_VERSION"));
+        for (field, file) in [
+            ("host_name", "hostname"),
+            ("kernel_release", "osrelease"),
+            ("boot_id", "random/boot_id"),
+        ] {
+            let text = std::fs::read_to_string(format!("/proc/sys/kernel/{file}"));
+            assert_eq!(begin[field], text.expect("a file of the kernel").trim_end());
+        }
+        assert_eq!(begin["filter"], serde_json::json!({"name": "actor", "failed": true}));
+        let run_time = time_of(end) - time_of(begin);
+        let stated = end["run_time_ns"].as_i64().expect("a number");
+        assert!(run_time.abs_diff(stated.into()) < 1_000_000_000, "{end} {begin}");
+        let summary = Summary::of(&run);
+        let numbers =
+            |fields: [&str; 2]| fields.map(|field| end[field].as_u64().expect("a number"));
+        assert_eq!(numbers(["reported_execs", "reported_exits"]), summary.reported);
+        assert_eq!(numbers(["dropped_execs", "dropped_exits"]), summary.dropped);
+        let missed = numbers(["missed_execs_at_most", "missed_exits_at_most"]);
+        assert_eq!(missed, summary.missed_at_most);
+        assert_eq!(end["unwritten"], 0);
+        assert!(end["hidden"].as_u64().expect("a number") >= 3, "{end}");
+    }
+}
+
+/// What the parent of a storm knows of one of its processes: UTC nanoseconds.
+struct Known {
+    pid: u64,
+    before: i128,
+    after: i128,
+}
+
+/// A storm that goes on until it is told to end.
+struct LogStorm {
+    process: Running,
+    log: File,
+}
+
+impl LogStorm {
+    fn start() -> Self {
+        let log = tempfile::tempfile().expect("a temporary file");
+        let mut part = play(&["log-storm", "2"]);
+        part.stdin(Stdio::piped()).stdout(log.try_clone().expect("a descriptor"));
+        Self { process: Running::start(&mut part), log }
+    }
+
+    fn end(mut self) -> Vec<Known> {
+        drop(self.process.child.stdin.take());
+        assert!(self.process.child.wait().expect("it is ours").success());
+        let log = content(&self.log).expect("a file");
+        let mut lines = log.lines().map(|line| line.expect("text"));
+        assert_eq!(lines.next().as_deref(), Some("begun"));
+        let numbers = |line: &String| {
+            let mut numbers = line.split(' ').map(|number| number.parse().expect("a number"));
+            [(); 3].map(|()| numbers.next().expect("three numbers"))
+        };
+        let known = lines.map(|line| {
+            let [pid, before, after] = numbers(&line);
+            Known { pid: u64::try_from(pid).expect("a pid"), before, after }
+        });
+        known.collect()
+    }
+}
+
+/// A process may be on either side of a begin or an end, if it is so near. (Two clocks.)
+const NEAR: i128 = 2_000_000;
+
+/// Each process within the watch has both events, and each exit its exec, unless it was there
+/// before. Tells how many processes there were.
+fn assert_true_at_both_ends(run: &Run, storm: u32, log: &[Known]) -> usize {
+    let [begin, end] = begin_and_end(run).map(time_of);
+    let mut events: HashMap<u64, Vec<&Value>> = HashMap::new();
+    for event in children(run, storm) {
+        events.entry(event["pid"].as_u64().expect("a pid")).or_default().push(event);
+    }
+    let of = |known: &Known| {
+        let is_its =
+            |event: &&&Value| (known.before - NEAR..known.after + NEAR).contains(&time_of(event));
+        let events = events.get(&known.pid).into_iter().flatten().filter(is_its);
+        events.map(|event| event["event"].as_str().expect("a kind")).collect::<Vec<_>>()
+    };
+    let (mut within, mut missing, mut near) = (0, 0, 0);
+    for known in log.iter().filter(|known| known.after > begin - NEAR && known.before < end + NEAR)
+    {
+        let of = of(known);
+        if known.before > begin + NEAR && known.after < end - NEAR {
+            within += 1;
+            missing += 2 - of.len() as u64;
+            assert!(of.len() < 2 || of == ["exec", "exit"], "{of:?}");
+        } else {
+            near += of.len();
+            assert!(of != ["exit"] || known.before < begin + NEAR, "an exit without its exec");
+        }
+    }
+    let reported = events.values().map(Vec::len).sum::<usize>();
+    assert_eq!(reported, 2 * within - missing as usize + near, "events of nobody");
+    let lost = KINDS.iter().flat_map(|(_, dropped, missed)| [dropped, missed]);
+    let lost = lost.map(|count| run.lost(count)).sum::<u64>();
+    assert!(missing <= lost, "{missing} events are missing, {lost} counted: {}", run.stderr);
+    assert!(
+        missing <= 2 * may_be_missed(within).max(1) as u64,
+        "{missing} of {within} are missing"
+    );
+    within
+}
+
+#[test]
+fn a_watch_in_the_middle_of_a_storm_is_true_at_both_ends() {
+    let _machine = own_machine();
+    let storm = LogStorm::start();
+    let pid = storm.process.pid();
+    let periods = ["0.01", "1", "30"];
+    let watches = here_or_in_guest(100, 6);
+    let runs: Vec<_> = (0..watches)
+        .map(|i| {
+            let watcher = Watcher::start(&["--period", periods[i % periods.len()]]);
+            thread::sleep(Duration::from_millis(i as u64 * 7 % 300));
+            watcher.finish()
+        })
+        .collect();
+    let log = storm.end();
+    let mut within = 0;
+    for run in &runs {
+        assert_summary_is_what_was_printed(run);
+        within += assert_true_at_both_ends(run, pid, &log);
+    }
+    print_result(&format!("{watches} watches in a storm, {within} processes within them"));
+    assert!(within > here_or_in_guest(1000, 100), "no storm");
+}
+
+/// So many processes that sleep, until the value is dropped.
+fn crowd(processes: usize) -> Running {
+    let mut part = play(&["alive", &processes.to_string()]);
+    let mut crowd = Running::start(part.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let stdout = crowd.child.stdout.as_mut().expect("a pipe");
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    assert_eq!(line, "alive\n");
+    crowd
+}
+
+#[test]
+fn a_start_in_a_storm_among_many_others_loses_nothing() {
+    let _machine = own_machine();
+    let (alive, entries) = here_or_in_guest((15_000, "4096"), (1500, "128"));
+    let crowd = crowd(alive);
+    let storm = LogStorm::start();
+    let pid = storm.process.pid();
+    let watcher = Watcher::start(&["--max-entries", entries]);
+    thread::sleep(Duration::from_secs(2));
+    let log = storm.end();
+    let run = watcher.finish();
+    drop(crowd);
+
+    assert_summary_is_what_was_printed(&run);
+    assert_true_at_both_ends(&run, pid, &log);
+    assert_eq!(Summary::of(&run).dropped, [0, 0], "{}", run.stderr);
+}
+
+#[test]
+fn a_loss_among_many_others_leads_to_no_other_loss() {
+    let _machine = own_machine();
+    let (alive, entries) = here_or_in_guest((15_000, 1024), (1500, 128));
+    let crowd = crowd(alive);
+    let storm = LogStorm::start();
+    let watcher = Watcher::start(&["--max-entries", &entries.to_string(), "--period", "0.1"]);
+    thread::sleep(Duration::from_millis(500));
+    let stopped_at = Timestamp::now().as_nanosecond();
+    watcher.stop();
+    thread::sleep(Duration::from_millis(here_or_in_guest(300, 1000)));
+    watcher.signal(Signal::SIGCONT);
+    let continued_at = Timestamp::now().as_nanosecond();
+    thread::sleep(Duration::from_secs(2));
+    let log = storm.end();
+    let run = watcher.finish();
+    drop(crowd);
+
+    assert_summary_is_what_was_printed(&run);
+    let stopped = |known: &&Known| known.after > stopped_at && known.before < continued_at;
+    let happened = 2 * log.iter().filter(stopped).count() as u64;
+    let dropped = Summary::of(&run).dropped.iter().sum::<u64>();
+    print_result(&format!("{happened} events while it stood still, {dropped} dropped in all"));
+    assert!(dropped > 0, "the map was never full");
+    assert!(dropped <= happened + entries, "{dropped} of {happened} dropped");
+}
