@@ -12,6 +12,10 @@ use crate::system::proc;
 /// Processes that are looked at in one step: some 0.5 ms, as each takes four small files.
 const STEP: usize = 8;
 
+/// So many command lines are completed in one read at most: some 10 ms. These can't wait, since
+/// the process may end at any time, but the map fills up meanwhile.
+const COMPLETED_A_READ: usize = 256;
+
 /// The questions that are still to be asked.
 #[derive(Debug)]
 pub struct Look {
@@ -27,6 +31,8 @@ pub struct Look {
     /// Those that `/proc` no longer has, and when it was asked. Unless their exits come with
     /// a later read, those are among the lost.
     gone: Vec<(u64, ProcessId)>,
+    /// Command lines that were completed in this read.
+    completed: usize,
 }
 
 impl Look {
@@ -38,6 +44,7 @@ impl Look {
             exits_lost: false,
             living: Vec::new(),
             gone: Vec::new(),
+            completed: 0,
         }
     }
 
@@ -51,8 +58,9 @@ impl Look {
             let mut found = running.take(STEP).peekable();
             let is_last = found.peek().is_none();
             // One that was started later has its own records.
-            for process in found.flatten().filter(|found| found.process.start_time <= self.begin) {
-                tracker.add_running(process, |program| redaction.apply(program));
+            for mut found in found.flatten().filter(|it| it.process.start_time <= self.begin) {
+                found.program.iter_mut().for_each(|program| redaction.apply(program));
+                tracker.add_running(found);
             }
             if is_last {
                 tracker.name_parents_of_running();
@@ -83,12 +91,18 @@ impl Look {
     }
 
     /// Completes a command line that was too long for its record, while its process lives.
-    pub fn complete(&self, record: &mut Record) {
+    pub fn complete(&mut self, record: &mut Record) {
         let Kind::Exec(program) = &mut record.kind else { return };
-        if program.args_truncated() && *self.has_proc {
+        if program.args_truncated() && self.completed < COMPLETED_A_READ && *self.has_proc {
+            self.completed += 1;
             if let Some(argv) = proc::argv_of(record.process) {
                 program.complete(argv);
             }
         }
+    }
+
+    /// Another read begins.
+    pub fn begin_read(&mut self) {
+        self.completed = 0;
     }
 }

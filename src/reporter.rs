@@ -6,9 +6,10 @@ use anyhow::{Context as _, Result};
 
 use crate::options::Options;
 use crate::process::event::{Alive, Event, EventKind};
+use crate::process::live::Live;
 use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
-use crate::process::tracker::Live;
+
 use crate::process::wall_clock::WallClock;
 use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;

@@ -152,17 +152,20 @@ impl Watch {
     }
 
     /// Reports the events before a time, and the processes that have ended unseen.
-    fn report_before(&mut self, before: u64, mut records: Vec<Record>) -> Result<()> {
+    fn report_before(&mut self, before: u64, records: Vec<Record>) -> Result<()> {
         let now = self.not_after_end(before);
         let Self { tracker, reporter, look, .. } = self;
         self.schedule.taken(records.len(), Instant::now());
-        for record in &mut records {
-            look.complete(record);
+        look.begin_read();
+        for mut record in records {
+            if tracker.takes_long_args() {
+                look.complete(&mut record);
+            }
             if let Kind::Exec(program) = &mut record.kind {
                 self.redaction.apply(program);
             }
+            tracker.add(record);
         }
-        tracker.add(records);
         tracker.events_before(before, |event| reporter.event(event)).context(WRITE)?;
         for process in look.gone_before(before) {
             // All that is older is reported, so what is noticed here gets this time.

@@ -5,12 +5,15 @@
 use kernel_and_user_map::kernel::decode::decode;
 use kernel_and_user_map::kernel::skel::types;
 use kernel_and_user_map::process::event::{Event, EventKind, Names};
+use kernel_and_user_map::process::loss::{Loss, LossTotals};
 use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Record};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::closing_account::{ClosingAccount, Reported};
 use kernel_and_user_map::report::columns::TimeColumn;
 use kernel_and_user_map::report::events_json::EventsJson;
 use kernel_and_user_map::report::events_table::EventsTable;
+use kernel_and_user_map::report::watch_json::WatchJson;
 use kernel_and_user_map::report::{Output, Report, TimeStyle, Window};
 use proptest::prelude::*;
 
@@ -64,6 +67,7 @@ fn printed(
         common: &common,
         parent: Some(comm),
         program: Some(program),
+        forked: false,
         origin: &common,
     };
     let mut bytes = Vec::new();
@@ -114,6 +118,53 @@ proptest! {
         let line = line.strip_suffix('\n').expect("a line");
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
+    }
+
+    #[test]
+    fn losses_in_the_stream_add_up_to_the_closing_account(
+        counts in prop::collection::vec(any::<[u16; 4]>(), 0..20),
+    ) {
+        let mut totals = LossTotals::default();
+        let mut stream = Vec::new();
+        let mut out = Output { to: &mut stream, clock: WallClock::default(), window: None };
+        let mut events = EventsJson::default();
+        let mut before = Loss::default();
+        for now in &counts {
+            let [dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most] =
+                now.map(u64::from);
+            let now =
+                Loss { dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most };
+            let since = totals.grow_to(now);
+            if !since.is_none() {
+                events.loss(&mut out, &since, 1).expect("memory");
+            }
+            // A total never shrinks, whatever the counts do.
+            let total = totals.total();
+            prop_assert!(total.dropped_execs >= before.dropped_execs.max(now.dropped_execs));
+            prop_assert!(total.missed_exits_at_most >= before.missed_exits_at_most);
+            before = total;
+        }
+        let account = ClosingAccount {
+            begin: 0,
+            end: 1,
+            reported: Reported::default(),
+            hidden: 0,
+            unwritten: 0,
+            loss: totals.total(),
+            fullest: 0,
+            capacity: 1,
+        };
+        WatchJson.account(&mut out, &account).expect("memory");
+        let text = String::from_utf8(stream).expect("UTF-8");
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let (end, losses) = lines.split_last().expect("the end at least");
+        for count in
+            ["dropped_execs", "dropped_exits", "missed_execs_at_most", "missed_exits_at_most"]
+        {
+            let sum = losses.iter().filter_map(|loss| loss[count].as_u64()).sum::<u64>();
+            prop_assert_eq!(Some(sum), end[count].as_u64());
+        }
     }
 
     #[test]

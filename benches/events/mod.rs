@@ -66,7 +66,7 @@ pub fn decoded(elements: &[Bytes]) -> Vec<Record> {
 /// What has been read once, as events.
 pub fn tracked(records: Vec<Record>, mut each: impl FnMut(&Event<'_>) -> io::Result<()>) {
     let mut tracker = Tracker::default();
-    tracker.add(records);
+    records.into_iter().for_each(|record| tracker.add(record));
     let printed = tracker.events_before(u64::MAX, &mut each);
     assert!(printed.is_ok(), "/dev/null takes everything");
 }

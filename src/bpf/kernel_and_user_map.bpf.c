@@ -198,6 +198,7 @@ static __always_inline int record_exit(struct task_struct *task, bool group_dead
 	if (!info)
 		return 0;
 	info->wait_status = wait_status_of(task);
+	info->parent_exec_id = task->group_leader->real_parent->self_exec_id;
 	sum_up(&info->usage, task);
 	return insert(&key, info);
 }

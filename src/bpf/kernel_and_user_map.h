@@ -46,7 +46,7 @@ struct process_info {
 	__u32 args_size;     /* exec: bytes of the whole argv, each argument with its NUL */
 	__u32 args_read;     /* exec: bytes of it in args[] */
 	__u32 filename_size; /* exec: bytes in filename[], with the NUL */
-	__u32 pad;
+	__u32 parent_exec_id; /* exit: like exec_id, of the parent by then */
 	struct process_usage usage; /* exit; at an exec only max_rss, of what ran before */
 	__u8 comm[COMM_SIZE];
 	__u8 filename[FILENAME_SIZE];

@@ -63,7 +63,9 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
             Kind::Exec(program)
         }
         types::event::EVENT_EXIT => {
-            Kind::Exit { wait_status: v.wait_status as i32, usage: decode_usage(&v.usage) }
+            let usage = decode_usage(&v.usage);
+            let parent_exec_id = v.parent_exec_id;
+            Kind::Exit { wait_status: v.wait_status as i32, usage, parent_exec_id }
         }
         types::event(other) => return Err(DecodeError::Event(other)),
     };

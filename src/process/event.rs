@@ -19,8 +19,10 @@ pub struct Event<'a> {
     pub common: &'a Common,
     /// The parent's name at that time, if it is known.
     pub parent: Option<&'a [u8]>,
-    /// `None` where it is not known: a kernel thread, or a fork that called no exec.
+    /// `None` where it is not known, and for a kernel thread.
     pub program: Option<&'a Program>,
+    /// Whether it called no exec: then it ran the program of its parent, in a copy of its memory.
+    pub forked: bool,
     /// Whose program it is. The same for an exec and the exit that belongs to it, also when
     /// the process changed its user, cgroup or name in between.
     pub origin: &'a Common,

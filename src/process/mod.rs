@@ -3,6 +3,7 @@
 
 pub mod cgroup;
 pub mod event;
+pub mod live;
 pub mod loss;
 pub mod record;
 pub mod redaction;

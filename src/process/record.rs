@@ -15,11 +15,14 @@ pub struct ProcessId {
 /// architecture that Linux with BPF runs on.
 pub const TICK_NS: u64 = 10_000_000;
 
-/// Whether two start times are the same, of which one may come from `/proc`: that one is exact
-/// to a clock tick only.
-pub fn is_same_start(a: u64, b: u64) -> bool {
-    a / TICK_NS == b / TICK_NS
+/// Whether a start time may be the one that `/proc` tells as `from_proc`, which is rounded down
+/// to a clock tick.
+pub fn is_same_start(start: u64, from_proc: u64) -> bool {
+    (from_proc..from_proc.saturating_add(TICK_NS)).contains(&start)
 }
+
+/// The most that is kept of an argv: 32 KiB. One may have 6 MiB (execve(2)).
+pub const ARGV_MAX: usize = 32 * 1024;
 
 /// What every record tells about its process, whatever happened to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +51,16 @@ pub struct Record {
     pub kind: Kind,
 }
 
+impl Record {
+    /// Bytes that its program has in memory.
+    pub fn bytes(&self) -> usize {
+        match &self.kind {
+            Kind::Exec(program) => program.bytes(),
+            Kind::Exit { .. } => 0,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     Exec(Program),
@@ -55,6 +68,9 @@ pub enum Kind {
         /// As `wait(2)` reports it.
         wait_status: i32,
         usage: Usage,
+        /// The `exec_id` of its parent by then. (If its own parent has ended, that is the reaper,
+        /// an ancestor, which has the same one only if it runs the same program still.)
+        parent_exec_id: u32,
     },
 }
 
@@ -103,11 +119,29 @@ impl Program {
         self.argv.len() < self.argv_size
     }
 
-    /// Puts the whole argv in place of a cut one, if it is the same but for the cut.
+    /// Puts the whole argv, or the first [`ARGV_MAX`] bytes of it, in place of a cut one, if it
+    /// is the same but for the cut.
     pub fn complete(&mut self, argv: Vec<u8>) {
-        if argv.len() == self.argv_size && argv.starts_with(&self.argv) {
+        if argv.len() == self.argv_size.min(ARGV_MAX) && argv.starts_with(&self.argv) {
             self.argv = argv;
         }
+    }
+
+    /// Bytes that it has in memory, beside those of a fixed size.
+    pub fn bytes(&self) -> usize {
+        self.argv.len() + self.filename.as_ref().map_or(0, Vec::len)
+    }
+
+    /// Cuts each text to so many bytes.
+    pub fn cut(&mut self, bytes: usize) {
+        if let Some(filename) = self.filename.as_mut().filter(|name| name.len() > bytes) {
+            filename.truncate(bytes);
+            filename.shrink_to_fit();
+            self.filename_truncated = true;
+        }
+        // What is cut off still counts in `argv_size`.
+        self.argv.truncate(bytes);
+        self.argv.shrink_to_fit();
     }
 
     /// Replaces each argument by what `f` makes of it.

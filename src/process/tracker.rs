@@ -1,10 +1,10 @@
 //! The tracker: records become events, in time order, each once, every exit with its exec.
 
-use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
+use std::collections::HashSet;
 
 use super::event::{Event, EventKind};
-use super::record::{Common, Kind, ProcessId, Program, Record, Usage, is_same_start};
+use super::live::{LONG_MAX, Live, LiveTable};
+use super::record::{Common, Kind, ProcessId, Program, Record, Usage};
 use super::wait_status::Outcome;
 
 /// How long a BPF program may take from its timestamp to its record in the map, in
@@ -24,23 +24,13 @@ const LOST_EXIT: EventKind = EventKind::Exit { outcome: None, duration: None, us
 #[derive(Debug, Default)]
 pub struct Tracker {
     waiting: Vec<Record>,
-    live: HashMap<u32, Live>,
+    /// Of the programs of those.
+    waiting_bytes: usize,
+    live: LiveTable,
     /// Those of the current span of time and of the one before, and when the current began.
     ended: [HashSet<ProcessId>; 2],
     ended_since: u64,
     duplicates: u64,
-}
-
-/// A process that is alive.
-#[derive(Debug)]
-pub struct Live {
-    /// Exact to a clock tick only, where it comes from `/proc`.
-    start_time: u64,
-    /// `None` where it comes from `/proc`: it was running before.
-    exec_id: Option<u32>,
-    common: Common,
-    parent: Option<Rc<[u8]>>,
-    program: Option<Program>,
 }
 
 /// A process that was running before, as `/proc` shows it.
@@ -50,14 +40,20 @@ pub struct Running {
     pub process: ProcessId,
     /// `cgroup_id` is 0 where it is not known.
     pub common: Common,
-    /// argv, each argument with its NUL; empty for a kernel thread.
-    pub argv: Vec<u8>,
+    /// None for a kernel thread.
+    pub program: Option<Program>,
 }
 
 impl Tracker {
-    /// Takes in what one read of the map has found, in any order.
-    pub fn add(&mut self, records: impl IntoIterator<Item = Record>) {
-        self.waiting.extend(records);
+    /// Takes in a record that a read of the map has found. They may come in any order.
+    pub fn add(&mut self, record: Record) {
+        self.waiting_bytes += record.bytes();
+        self.waiting.push(record);
+    }
+
+    /// Whether there is room for another command line that is longer than its record.
+    pub fn takes_long_args(&self) -> bool {
+        self.waiting_bytes + self.live.bytes() < LONG_MAX
     }
 
     /// Gives the events older than `before` (boot-clock nanoseconds) to `each`, in time
@@ -76,6 +72,7 @@ impl Tracker {
         let due = self.waiting.partition_point(|record| record.time < before);
         let rest = self.waiting.split_off(due);
         for record in std::mem::replace(&mut self.waiting, rest) {
+            self.waiting_bytes -= record.bytes();
             self.track(record, &mut each)?;
         }
         self.forget_ended(before);
@@ -88,34 +85,23 @@ impl Tracker {
     }
 
     /// Takes in a process that was running before, for what it has to tell at its exit.
-    /// `change` may change its program.
-    pub fn add_running(&mut self, running: Running, change: impl Fn(&mut Program)) {
-        let Running { process, common, argv } = running;
-        let size = argv.len();
-        let mut program = Program::new(None, argv, size);
-        change(&mut program);
-        self.live.entry(process.pid).or_insert(Live {
-            start_time: process.start_time,
-            exec_id: None,
-            common,
-            parent: None,
-            program: (size > 0).then_some(program),
-        });
+    pub fn add_running(&mut self, running: Running) {
+        let Running { process, common, program } = running;
+        if self.live.get(process.pid).is_none() {
+            let (start_time, parent) = (process.start_time, None);
+            let live = Live { start_time, exec_id: None, exec_time: 0, common, parent, program };
+            self.live.insert(process.pid, live);
+        }
     }
 
     /// Names the parents of the processes that were running before. To be called when all are in.
     pub fn name_parents_of_running(&mut self) {
-        let parent = |live: &Live| self.comm_of(live.common.ppid);
-        let running = self.live.iter().filter(|(_, live)| live.was_running());
-        let parents: Vec<_> = running.map(|(&pid, live)| (pid, parent(live))).collect();
-        for (pid, parent) in parents {
-            self.live.entry(pid).and_modify(|live| live.parent = parent);
-        }
+        self.live.name_parents_of_running();
     }
 
     /// The processes alive: all of which an exec was seen or [`Self::add_running`] told.
     pub fn live(&self) -> impl ExactSizeIterator<Item = (ProcessId, &Live)> {
-        self.live.iter().map(|(&pid, live)| (live.id(pid), live))
+        self.live.iter().map(|(pid, live)| (live.id(pid), live))
     }
 
     /// Forgets a process whose exit was lost, and gives `each` an exit without a result,
@@ -130,11 +116,11 @@ impl Tracker {
         time: u64,
         mut each: impl FnMut(&Event<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let live = self.live.get(&process.pid);
+        let live = self.live.get(process.pid);
         if live.is_none_or(|live| live.start_time != process.start_time) {
             return Ok(());
         }
-        let live = self.live.remove(&process.pid);
+        let live = self.live.remove(process.pid);
         live.map_or(Ok(()), |live| each(&live.event(process.pid, time, LOST_EXIT)))
     }
 
@@ -149,7 +135,7 @@ impl Tracker {
             return Ok(());
         }
 
-        let mut known = self.live.remove(&process.pid);
+        let mut known = self.live.remove(process.pid);
         let other = known.take_if(|live| !live.is_same_as(process));
         let mut pid_is_taken = false;
         match other {
@@ -177,7 +163,8 @@ impl Tracker {
                 let live = Live {
                     start_time: process.start_time,
                     exec_id: Some(record.exec_id),
-                    parent: self.comm_of(record.common.ppid),
+                    exec_time: record.time,
+                    parent: self.live.comm_of(record.common.ppid),
                     common: record.common,
                     program: Some(program),
                 };
@@ -186,7 +173,7 @@ impl Tracker {
                     self.live.insert(process.pid, live);
                 }
             }
-            Kind::Exit { wait_status, usage } => {
+            Kind::Exit { wait_status, usage, parent_exec_id } => {
                 // Of a later exec that was lost, the older program says nothing.
                 let same_program = known
                     .as_ref()
@@ -198,10 +185,16 @@ impl Tracker {
                     .filter(|&kib| program.is_none_or(|program| kib > program.max_rss_before_kib));
                 let parent = match &known {
                     Some(live) => live.parent.clone(),
-                    None => self.comm_of(record.common.ppid),
+                    None => self.live.comm_of(record.common.ppid),
                 };
                 let ppid = known.as_ref().map_or(record.common.ppid, |live| live.common.ppid);
                 let common = Common { ppid, ..record.common };
+                let is_fork = known.is_none() && record.exec_id == parent_exec_id;
+                let forked_from = if is_fork {
+                    self.live.parent_of_fork(ppid, process.start_time, record.exec_id)
+                } else {
+                    None
+                };
                 each(&Event {
                     kind: EventKind::Exit {
                         outcome: Some(Outcome::from_wait_status(wait_status)),
@@ -213,20 +206,20 @@ impl Tracker {
                     exec_id: record.exec_id,
                     common: &common,
                     parent: parent.as_deref(),
-                    program,
+                    program: program.or(forked_from.and_then(|live| live.program.as_ref())),
+                    forked: forked_from.is_some(),
                     // What `/proc` told of an older process may be from before an exec.
                     origin: same_program
                         .filter(|live| live.exec_id.is_some())
                         .map_or(&common, |live| &live.common),
                 })?;
                 self.ended[0].insert(process);
+                if let Some(live) = known {
+                    self.live.remember(process.pid, live);
+                }
             }
         }
         Ok(())
-    }
-
-    fn comm_of(&self, pid: u32) -> Option<Rc<[u8]>> {
-        self.live.get(&pid).map(|live| Rc::clone(&live.common.comm))
     }
 
     fn forget_ended(&mut self, now: u64) {
@@ -235,38 +228,6 @@ impl Tracker {
             let next = HashSet::with_capacity(self.ended[0].len());
             self.ended[1] = std::mem::replace(&mut self.ended[0], next);
             self.ended_since = now;
-        }
-    }
-}
-
-impl Live {
-    fn id(&self, pid: u32) -> ProcessId {
-        ProcessId { pid, start_time: self.start_time }
-    }
-
-    fn is_same_as(&self, process: ProcessId) -> bool {
-        match self.exec_id {
-            Some(_) => self.start_time == process.start_time,
-            None => is_same_start(self.start_time, process.start_time),
-        }
-    }
-
-    /// Whether it was running before the watch began.
-    pub fn was_running(&self) -> bool {
-        self.exec_id.is_none()
-    }
-
-    /// The process as an event at a time (boot-clock nanoseconds).
-    pub fn event(&self, pid: u32, time: u64, kind: EventKind) -> Event<'_> {
-        Event {
-            kind,
-            time,
-            process: self.id(pid),
-            exec_id: self.exec_id.unwrap_or(0),
-            common: &self.common,
-            parent: self.parent.as_deref(),
-            program: self.program.as_ref(),
-            origin: &self.common,
         }
     }
 }

@@ -93,9 +93,10 @@ pub fn user_column(user: Option<&str>, uid: u32) -> Cow<'_, str> {
 }
 
 /// Puts the last column into `command`: the command line as a shell would take it, so that no
-/// argument can forge a line or drive the terminal; `[comm]` where it is not known; before it
-/// the container, as `@` and the first 12 digits of its id. In a window it ends where the
-/// window does.
+/// argument can forge a line or drive the terminal; `[comm]` where it is not known. Before it
+/// stands the container, as `@` and the first 12 digits of its id, and `(fork)` where it is that
+/// of the parent: a shell's quotes keep an argument from looking so. In a window it ends where
+/// the window does.
 pub fn set_command(
     command: &mut String,
     event: &Event<'_>,
@@ -108,6 +109,9 @@ pub fn set_command(
         command.push('@');
         command.push_str(&id[..12]);
         command.push(' ');
+    }
+    if event.forked {
+        command.push_str("(fork) ");
     }
     let known = event.program.filter(|program| program.args().next().is_some());
     // Writing to a String does not fail.

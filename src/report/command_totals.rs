@@ -160,6 +160,7 @@ mod tests {
             common: &common,
             parent: None,
             program: None,
+            forked: false,
             origin: &common,
         });
     }

@@ -108,6 +108,7 @@ mod tests {
             common: &common(0, b"renamed"),
             parent: None,
             program: Some(&program),
+            forked: false,
             origin: &common(1000, b"make"),
         };
         filter.passes(&event, Some("/system.slice"))

@@ -51,6 +51,7 @@ pub fn process_fields<M: SerializeMap>(
         line.serialize_entry("args_raw", &args.into_iter().map(Raw).collect::<Vec<_>>())?;
     }
     line.serialize_entry("args_truncated", &program.is_some_and(Program::args_truncated))?;
+    line.serialize_entry("forked", &event.forked)?;
     line.serialize_entry("start_time", &Time(clock.utc(event.process.start_time)))?;
     line.serialize_entry("exec_id", &event.exec_id)?;
     line.serialize_entry("cgroup_id", &common.cgroup_id)?;

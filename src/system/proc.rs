@@ -1,13 +1,14 @@
 //! What `/proc` knows of processes that the records do not tell of.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
 use super::cgroups;
-use crate::process::record::{Common, ProcessId, TICK_NS, is_same_start};
+use crate::process::record::{ARGV_MAX, Common, ProcessId, Program, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
 /// The inode of the initial pid namespace (PROC_PID_INIT_INO in the kernel).
@@ -47,6 +48,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
     let status = process.status().ok()?;
     let process_id =
         ProcessId { pid: stat.pid as u32, start_time: stat.starttime.checked_mul(TICK_NS)? };
+    let (argv, size) = cmdline(process_id.pid);
     Some(Running {
         process: process_id,
         common: Common {
@@ -56,7 +58,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
             comm: stat.comm.into_bytes().into(),
         },
-        argv: cmdline(process_id.pid),
+        program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     })
 }
 
@@ -77,9 +79,18 @@ fn is_exiting(stat: &Stat) -> bool {
     stat.flags & StatFlags::PF_EXITING.bits() != 0 && stat.num_threads <= 1
 }
 
-/// The argv of a process as it is in memory, each argument with its NUL.
-fn cmdline(pid: u32) -> Vec<u8> {
-    fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+/// The argv of a process as it is in memory, each argument with its NUL, of which at most
+/// [`ARGV_MAX`] bytes are read; and how many it has at least.
+fn cmdline(pid: u32) -> (Vec<u8>, usize) {
+    let mut argv = Vec::new();
+    let file = File::open(format!("/proc/{pid}/cmdline"));
+    let read = file.and_then(|file| file.take(ARGV_MAX as u64 + 1).read_to_end(&mut argv));
+    if read.is_err() {
+        return (Vec::new(), 0);
+    }
+    let size = argv.len();
+    argv.truncate(ARGV_MAX);
+    (argv, size)
 }
 
 fn stat_of(process: ProcessId) -> Option<Stat> {
@@ -93,9 +104,9 @@ pub fn is_gone(process: ProcessId) -> bool {
     stat_of(process).is_none()
 }
 
-/// The whole argv of a process that still runs.
+/// The argv of a process that still runs, or the first [`ARGV_MAX`] bytes of it.
 pub fn argv_of(process: ProcessId) -> Option<Vec<u8>> {
-    let argv = cmdline(process.pid);
+    let (argv, _) = cmdline(process.pid);
     // Asked after reading: what was read belongs to the process that still has the pid.
     stat_of(process).map(|_| argv)
 }
@@ -132,13 +143,14 @@ mod tests {
     fn a_process_that_runs_is_described() {
         let mut child = Command::new("sleep").arg("1000").spawn().expect("sleep starts");
         // Until it has called exec.
-        while !cmdline(child.id()).starts_with(b"sleep") {
+        while !cmdline(child.id()).0.starts_with(b"sleep") {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         let seen = all_running().find(|running| running.process.pid == child.id());
         let seen = seen.expect("it runs");
-        assert_eq!((seen.common.ppid, seen.argv.as_slice()), (id(), &b"sleep\x001000\0"[..]));
-        assert_eq!(argv_of(seen.process), Some(seen.argv.clone()));
+        let args: Vec<_> = seen.program.iter().flat_map(Program::args).collect();
+        assert_eq!((seen.common.ppid, args), (id(), vec![&b"sleep"[..], b"1000"]));
+        assert_eq!(argv_of(seen.process), Some(b"sleep\x001000\0".to_vec()));
         assert!(cpu_of(seen.process).is_some_and(|ns| ns < 1_000_000_000));
         child.kill().expect("it runs");
         child.wait().expect("it ends");

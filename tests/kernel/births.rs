@@ -2,11 +2,19 @@
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus, Stdio};
 
-use crate::common::play;
-use crate::support::{Run, Watcher, here_or_in_guest, share_machine};
+use serde_json::{Value, json};
+
+use crate::common::{Running, play};
+use crate::support::{Run, Tracefs, Watcher, here_or_in_guest, share_machine, watcher_command};
 use crate::truth::{Ended, Truth, args, assert_life, time};
+
+/// Without an exec of its own, it has its parent's name, and the parent's command line.
+fn assert_fork_of(exit: &Value, parent: &Truth) {
+    assert_eq!((&exit["comm"], &exit["forked"]), (&json!("actor"), &json!(true)), "{exit}");
+    assert_eq!(exit["args"], json!(parent.args));
+}
 
 #[test]
 fn however_a_process_is_born_it_has_its_own_events() {
@@ -22,7 +30,7 @@ fn however_a_process_is_born_it_has_its_own_events() {
         let exec = calls_exec.then(|| args(&["actor", "exit", &code.to_string()]));
         assert_life(&run.of(ended.pid), truth.pid, exec.as_slice(), ended.status);
         if !calls_exec {
-            assert_eq!(run.exit_of(ended.pid)["comm"], "actor", "its parent's name");
+            assert_fork_of(run.exit_of(ended.pid), &truth);
         }
     }
 }
@@ -44,6 +52,9 @@ fn a_daemon_keeps_the_parent_that_it_had_at_exec() {
         let ppid = if when == "before" { middle.pid } else { truth.pid };
         let exec = execs.then(|| args(&["actor", "orphan", &middle.pid.to_string(), "3"]));
         assert_life(&run.of(daemon.pid), ppid, exec.as_slice(), daemon.status);
+        if !execs {
+            assert_fork_of(run.exit_of(daemon.pid), truth);
+        }
     }
 }
 
@@ -105,4 +116,37 @@ fn processes_with_the_same_pid_are_told_apart_across_reads() {
     let truth = Truth::of(&mut play(&["reuse", "7", "50"]));
     let run = watcher.finish();
     assert!(assert_incarnations(&run, &truth) > 3);
+}
+
+#[test]
+fn a_shell_that_finds_no_command_shows_which_script_it_was() {
+    let _machine = share_machine();
+    let script = |word: &str| ["-c", "read line; (no-such-command); :", word].map(str::to_owned);
+    let shell = |args: &[String]| {
+        let mut shell = Command::new("sh");
+        Running::start(shell.args(args).stdin(Stdio::piped()).stderr(Stdio::null()))
+    };
+    let old = (script("old"), shell(&script("old")));
+    let watcher = Watcher::start(&[]);
+    let table = Watcher::spawn(watcher_command(Tracefs::Mounted, &["-t", "none"]));
+    let new = (script("(fork) new"), shell(&script("(fork) new")));
+    let shells = [old, new].map(|(args, mut shell)| {
+        drop(shell.child.stdin.take());
+        assert!(shell.child.wait().expect("it ends").success());
+        (shell.pid(), args)
+    });
+    let run = watcher.finish();
+    let table = table.finish().stdout;
+
+    for (shell, args) in shells {
+        let mut children = run.events.iter().filter(|event| event["ppid"] == shell);
+        let child = children.next().expect("a child that looked for the command");
+        assert_eq!((&child["exit_code"], &child["forked"]), (&json!(127), &json!(true)), "{child}");
+        assert_eq!(child["args"], json!([&["sh".to_owned()][..], &args].concat()));
+        assert_eq!(run.exit_of(shell)["forked"], false);
+    }
+    for word in ["old", "'(fork) new'"] {
+        let line = format!("127       (fork) sh -c 'read line; (no-such-command); :' {word}\n");
+        assert!(table.contains(&line), "{line}{table}");
+    }
 }

@@ -63,7 +63,8 @@ fn an_exit_keeps_its_status_and_its_usage() {
         read_bytes: 4,
         write_bytes: u64::MAX,
     };
-    let info = types::process_info { wait_status: 0x8b, usage, ..Default::default() };
+    let info =
+        types::process_info { wait_status: 0x8b, usage, parent_exec_id: 5, ..Default::default() };
     let record = decode(&bytes_of(&key(types::event::EVENT_EXIT)), &bytes_of(&info));
     let usage = Usage {
         cpu_ns: 1,
@@ -72,7 +73,10 @@ fn an_exit_keeps_its_status_and_its_usage() {
         read_bytes: Some(4),
         write_bytes: None,
     };
-    assert_eq!(record.expect("decodes").kind, Kind::Exit { wait_status: 0x8b, usage });
+    assert_eq!(
+        record.expect("decodes").kind,
+        Kind::Exit { wait_status: 0x8b, usage, parent_exec_id: 5 }
+    );
 }
 
 #[test]

@@ -43,3 +43,31 @@ fn changed_arguments_stay_cut_if_they_were() {
     whole.map_args(<[u8]>::to_vec);
     assert_eq!(whole, program(b"a\0\0", 3));
 }
+
+#[test]
+fn of_a_very_long_argv_the_beginning_is_kept() {
+    let long = [b'x'; ARGV_MAX + 10];
+    let mut program = program(&long[..304], ARGV_MAX + 10);
+    program.complete(long.to_vec());
+    assert_eq!(program.bytes(), 304, "that is more than is read");
+    program.complete(long[..ARGV_MAX].to_vec());
+    assert_eq!((program.bytes(), program.args_truncated()), (ARGV_MAX, true));
+}
+
+#[test]
+fn what_is_cut_is_marked() {
+    let mut program = Program::new(Some(b"/bin/long".to_vec()), b"ab\0cd\0".to_vec(), 6);
+    program.cut(9);
+    assert!(!program.args_truncated() && !program.filename_truncated);
+    program.cut(4);
+    assert!(program.args_truncated() && program.filename_truncated);
+    assert_eq!(program.args().collect::<Vec<_>>(), [&b"ab"[..], b"c"]);
+}
+
+#[test]
+fn a_start_from_proc_is_exact_to_a_tick() {
+    for (start, same) in [(199, false), (200, true), (TICK_NS + 199, true), (TICK_NS + 200, false)]
+    {
+        assert_eq!(is_same_start(start, 200), same, "{start}");
+    }
+}

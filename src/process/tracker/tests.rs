@@ -1,6 +1,11 @@
 use std::convert::Infallible;
+use std::rc::Rc;
 
 use super::*;
+
+fn add(tracker: &mut Tracker, records: impl IntoIterator<Item = Record>) {
+    records.into_iter().for_each(|record| tracker.add(record));
+}
 
 fn record(pid: u32, start_time: u64, exec_id: u32, time: u64, kind: Kind) -> Record {
     Record {
@@ -23,7 +28,7 @@ fn exit(pid: u32, start_time: u64, exec_id: u32, time: u64, code: i32) -> Record
         start_time,
         exec_id,
         time,
-        Kind::Exit { wait_status: code << 8, usage: Usage::default() },
+        Kind::Exit { wait_status: code << 8, usage: Usage::default(), parent_exec_id: 0 },
     )
 }
 
@@ -48,7 +53,7 @@ fn events(tracker: &mut Tracker, before: u64) -> Vec<String> {
 #[test]
 fn an_exit_is_joined_to_its_exec() {
     let mut tracker = Tracker::default();
-    tracker.add([exit(7, 100, 1, 300, 4), exec(7, 100, 1, 200, "ls")]);
+    add(&mut tracker, [exit(7, 100, 1, 300, 4), exec(7, 100, 1, 200, "ls")]);
     assert_eq!(events(&mut tracker, u64::MAX), ["200 7 exec ls", "300 7 4 ls"]);
     assert_eq!(tracker.live().len(), 0);
 }
@@ -56,28 +61,31 @@ fn an_exit_is_joined_to_its_exec() {
 #[test]
 fn events_come_in_time_order_across_reads() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(2, 20, 1, 250, "late"), exec(1, 10, 1, 100, "early")]);
+    add(&mut tracker, [exec(2, 20, 1, 250, "late"), exec(1, 10, 1, 100, "early")]);
     assert_eq!(events(&mut tracker, 200), ["100 1 exec early"]);
-    tracker.add([exec(3, 30, 1, 220, "between")]);
+    add(&mut tracker, [exec(3, 30, 1, 220, "between")]);
     assert_eq!(events(&mut tracker, 300), ["220 3 exec between", "250 2 exec late"]);
 }
 
 #[test]
 fn the_exec_comes_before_the_exit_at_the_same_nanosecond() {
     let mut tracker = Tracker::default();
-    tracker.add([exit(7, 100, 1, 200, 0), exec(7, 100, 1, 200, "ls")]);
+    add(&mut tracker, [exit(7, 100, 1, 200, 0), exec(7, 100, 1, 200, "ls")]);
     assert_eq!(events(&mut tracker, u64::MAX), ["200 7 exec ls", "200 7 0 ls"]);
 }
 
 #[test]
 fn each_exec_of_one_pid_is_an_event() {
     let mut tracker = Tracker::default();
-    tracker.add([
-        exec(7, 100, 1, 200, "sh"),
-        exec(7, 100, 2, 300, "env"),
-        exec(7, 100, 3, 400, "true"),
-        exit(7, 100, 3, 500, 0),
-    ]);
+    add(
+        &mut tracker,
+        [
+            exec(7, 100, 1, 200, "sh"),
+            exec(7, 100, 2, 300, "env"),
+            exec(7, 100, 3, 400, "true"),
+            exit(7, 100, 3, 500, 0),
+        ],
+    );
     assert_eq!(
         events(&mut tracker, u64::MAX),
         ["200 7 exec sh", "300 7 exec env", "400 7 exec true", "500 7 0 true"]
@@ -87,11 +95,11 @@ fn each_exec_of_one_pid_is_an_event() {
 #[test]
 fn a_record_that_comes_again_is_reported_once() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(7, 100, 1, 200, "ls")]);
+    add(&mut tracker, [exec(7, 100, 1, 200, "ls")]);
     assert_eq!(events(&mut tracker, 1000).len(), 1);
-    tracker.add([exec(7, 100, 1, 201, "ls"), exit(7, 100, 1, 300, 0)]);
+    add(&mut tracker, [exec(7, 100, 1, 201, "ls"), exit(7, 100, 1, 300, 0)]);
     assert_eq!(events(&mut tracker, 1000), ["300 7 0 ls"]);
-    tracker.add([exit(7, 100, 1, 301, 0), exec(7, 100, 1, 202, "ls")]);
+    add(&mut tracker, [exit(7, 100, 1, 301, 0), exec(7, 100, 1, 202, "ls")]);
     assert_eq!(events(&mut tracker, 1000), Vec::<String>::new());
     assert_eq!(tracker.duplicates(), 3);
 }
@@ -99,12 +107,15 @@ fn a_record_that_comes_again_is_reported_once() {
 #[test]
 fn a_pid_used_again_is_another_process() {
     let mut tracker = Tracker::default();
-    tracker.add([
-        exec(7, 100, 1, 110, "old"),
-        exit(7, 100, 1, 120, 1),
-        exec(7, 130, 1, 140, "new"),
-        exit(7, 130, 1, 150, 2),
-    ]);
+    add(
+        &mut tracker,
+        [
+            exec(7, 100, 1, 110, "old"),
+            exit(7, 100, 1, 120, 1),
+            exec(7, 130, 1, 140, "new"),
+            exit(7, 130, 1, 150, 2),
+        ],
+    );
     assert_eq!(
         events(&mut tracker, u64::MAX),
         ["110 7 exec old", "120 7 1 old", "140 7 exec new", "150 7 2 new"]
@@ -114,16 +125,16 @@ fn a_pid_used_again_is_another_process() {
 #[test]
 fn a_lost_exit_is_noticed_when_the_pid_appears_again() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(7, 100, 1, 110, "old"), exec(7, 130, 1, 140, "new")]);
+    add(&mut tracker, [exec(7, 100, 1, 110, "old"), exec(7, 130, 1, 140, "new")]);
     assert_eq!(events(&mut tracker, u64::MAX), ["110 7 exec old", "140 7 ? old", "140 7 exec new"]);
 }
 
 #[test]
 fn a_process_that_is_gone_is_reported_unless_its_exit_has_come() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(7, 100, 1, 110, "gone"), exec(8, 100, 1, 111, "ended")]);
+    add(&mut tracker, [exec(7, 100, 1, 110, "gone"), exec(8, 100, 1, 111, "ended")]);
     events(&mut tracker, 200);
-    tracker.add([exit(8, 100, 1, 210, 0)]);
+    add(&mut tracker, [exit(8, 100, 1, 210, 0)]);
     events(&mut tracker, 300);
     let mut lost = Vec::new();
     for (pid, start_time) in [(7, 100), (7, 100), (8, 100), (7, 99)] {
@@ -140,16 +151,19 @@ fn a_process_that_is_gone_is_reported_unless_its_exit_has_come() {
 #[test]
 fn a_very_late_record_does_not_displace_the_new_owner_of_its_pid() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(7, 130, 1, 140, "new")]);
+    add(&mut tracker, [exec(7, 130, 1, 140, "new")]);
     events(&mut tracker, 200);
-    tracker.add([exec(7, 100, 1, 110, "old"), exit(7, 100, 1, 120, 0), exit(7, 130, 1, 210, 3)]);
+    add(
+        &mut tracker,
+        [exec(7, 100, 1, 110, "old"), exit(7, 100, 1, 120, 0), exit(7, 130, 1, 210, 3)],
+    );
     assert_eq!(events(&mut tracker, 300), ["110 7 exec old", "120 7 0 -", "210 7 3 new"]);
 }
 
 #[test]
 fn after_a_lost_exec_the_exit_does_not_borrow_the_program_before() {
     let mut tracker = Tracker::default();
-    tracker.add([exec(7, 100, 1, 110, "sh"), exit(7, 100, 2, 120, 0)]);
+    add(&mut tracker, [exec(7, 100, 1, 110, "sh"), exit(7, 100, 2, 120, 0)]);
     assert_eq!(events(&mut tracker, u64::MAX), ["110 7 exec sh", "120 7 0 -"]);
 }
 
@@ -158,7 +172,7 @@ fn the_parent_at_exec_outlives_the_parent() {
     let mut tracker = Tracker::default();
     let mut orphan_exit = exit(7, 100, 1, 120, 0);
     orphan_exit.common.ppid = 999;
-    tracker.add([exec(7, 100, 1, 110, "daemon"), orphan_exit]);
+    add(&mut tracker, [exec(7, 100, 1, 110, "daemon"), orphan_exit]);
     tracker
         .events_before(u64::MAX, |event| {
             assert_eq!(event.common.ppid, 1);
@@ -171,17 +185,17 @@ fn running(pid: u32, ticks: u64, ppid: u32, comm: &str) -> Running {
     Running {
         process: ProcessId { pid, start_time: ticks * 10_000_000 },
         common: Common { ppid, comm: comm.as_bytes().into(), ..Common::default() },
-        argv: comm.as_bytes().to_vec(),
+        program: Some(Program::new(None, comm.as_bytes().to_vec(), comm.len())),
     }
 }
 
 #[test]
 fn the_exit_of_an_older_process_has_its_command_and_parent() {
     let mut tracker = Tracker::default();
-    tracker.add_running(running(7, 12, 3, "older"), |_| ());
-    tracker.add_running(running(3, 1, 0, "parent"), |_| ());
+    tracker.add_running(running(7, 12, 3, "older"));
+    tracker.add_running(running(3, 1, 0, "parent"));
     tracker.name_parents_of_running();
-    tracker.add([exit(7, 123_456_789, 5, 200_000_000, 4)]);
+    add(&mut tracker, [exit(7, 123_456_789, 5, 200_000_000, 4)]);
     tracker
         .events_before(u64::MAX, |event| {
             assert_eq!(
@@ -198,11 +212,11 @@ fn the_exit_of_an_older_process_has_its_command_and_parent() {
 #[test]
 fn an_older_process_that_calls_exec_is_known_by_its_new_program() {
     let mut tracker = Tracker::default();
-    tracker.add_running(running(7, 12, 3, "older"), |_| ());
-    tracker.add([
-        exec(7, 123_456_789, 5, 200_000_000, "new"),
-        exit(7, 123_456_789, 5, 300_000_000, 0),
-    ]);
+    tracker.add_running(running(7, 12, 3, "older"));
+    add(
+        &mut tracker,
+        [exec(7, 123_456_789, 5, 200_000_000, "new"), exit(7, 123_456_789, 5, 300_000_000, 0)],
+    );
     assert_eq!(events(&mut tracker, u64::MAX), ["200000000 7 exec new", "300000000 7 0 new"]);
 }
 
@@ -215,8 +229,8 @@ fn the_peak_of_what_ran_before_is_not_taken_for_the_programs_own() {
         program.max_rss_before_kib = 1000;
         let mut ended = exit(7, 100, 1, 120, 0);
         let usage = Usage { max_rss_kib: Some(peak), ..Usage::default() };
-        ended.kind = Kind::Exit { wait_status: 0, usage };
-        tracker.add([started, ended]);
+        ended.kind = Kind::Exit { wait_status: 0, usage, parent_exec_id: 0 };
+        add(&mut tracker, [started, ended]);
         tracker
             .events_before(u64::MAX, |event| {
                 if let EventKind::Exit { usage, .. } = event.kind {
@@ -235,7 +249,7 @@ fn the_parent_is_named_as_it_was_at_the_exec() {
     child.common.ppid = 7;
     let mut child_exit = exit(8, 100, 1, 140, 0);
     child_exit.common.ppid = 1;
-    tracker.add([exec(7, 100, 1, 110, "parent"), child, exit(7, 100, 1, 130, 0), child_exit]);
+    add(&mut tracker, [exec(7, 100, 1, 110, "parent"), child, exit(7, 100, 1, 130, 0), child_exit]);
     let mut parents = Vec::new();
     tracker
         .events_before(u64::MAX, |event| {
@@ -251,11 +265,77 @@ fn the_parent_is_named_as_it_was_at_the_exec() {
 fn the_dead_are_forgotten() {
     let mut tracker = Tracker::default();
     for pid in 0..1000 {
-        tracker.add([exec(pid, 100, 1, 110, "x"), exit(pid, 100, 1, 120, 0)]);
+        add(&mut tracker, [exec(pid, 100, 1, 110, "x"), exit(pid, 100, 1, 120, 0)]);
     }
     events(&mut tracker, 200);
     for spans in 1..=3 {
         events(&mut tracker, 200 + spans * REMEMBER_NS);
     }
     assert_eq!((tracker.live().len(), tracker.ended.each_ref().map(HashSet::len)), (0, [0, 0]));
+}
+
+/// The exit of a process, started at a time, whose parent 7 is at an `exec_id` by then.
+fn exit_of_child(start_time: u64, exec_id: u32, parent_exec_id: u32) -> Record {
+    let mut exit = exit(8, start_time, exec_id, 300, 5);
+    exit.common.ppid = 7;
+    let Kind::Exit { parent_exec_id: of_parent, .. } = &mut exit.kind else { panic!("an exit") };
+    *of_parent = parent_exec_id;
+    exit
+}
+
+#[test]
+fn a_fork_has_the_program_of_its_parent_if_both_are_at_the_same_exec() {
+    let parent = || exec(7, 100, 4, 110, "sh");
+    for (child, argv0) in [
+        (exit_of_child(200, 4, 4), "sh"),
+        (exit_of_child(200, 5, 4), "-"), // its exec was lost
+        (exit_of_child(200, 5, 5), "-"), // that of the parent, too
+        (exit_of_child(105, 4, 4), "-"), // it is older than its parent's program
+    ] {
+        let mut tracker = Tracker::default();
+        add(&mut tracker, [parent(), child]);
+        assert_eq!(events(&mut tracker, u64::MAX)[1], format!("300 8 5 {argv0}"));
+    }
+}
+
+#[test]
+fn a_fork_that_ends_with_its_parent_or_whose_parent_was_running_has_its_program() {
+    let mut ended = Tracker::default();
+    let parent = [exec(7, 100, 4, 110, "sh"), exit(7, 100, 4, 299, 0)];
+    add(&mut ended, parent.into_iter().chain([exit_of_child(200, 4, 4)]));
+    assert_eq!(events(&mut ended, u64::MAX)[2], "300 8 5 sh");
+    let mut before = Tracker::default();
+    before.add_running(running(7, 0, 1, "old"));
+    before.add(exit_of_child(200, 4, 4));
+    assert_eq!(events(&mut before, u64::MAX), ["300 8 5 old"]);
+}
+
+#[test]
+fn memory_for_command_lines_is_bounded_and_what_is_beyond_is_cut_and_marked() {
+    let long = "x".repeat(32 * 1024);
+    let mut tracker = Tracker::default();
+    let mut pid = 0;
+    while tracker.takes_long_args() {
+        pid += 1;
+        tracker.add(exec(pid, 100, 1, 110, &long));
+    }
+    assert_eq!(tracker.waiting_bytes, LONG_MAX, "those that wait count");
+    events(&mut tracker, 200);
+    assert_eq!((tracker.waiting_bytes, tracker.live.bytes()), (0, LONG_MAX));
+    // Whoever does not ask has still room for records, and then for little more than nothing.
+    for pid in pid + 1..=3000 {
+        tracker.add(exec(pid, 100, 1, 110, &long));
+    }
+    events(&mut tracker, 200);
+    let bytes = tracker.live.bytes();
+    assert!((LONG_MAX..=4 * LONG_MAX).contains(&bytes), "{bytes}");
+    let cut = |(_, live): &(ProcessId, &Live)| {
+        let event = live.event(1, 0, EventKind::Exec);
+        event.program.is_some_and(Program::args_truncated)
+    };
+    assert!(tracker.live().filter(cut).count() > 2000);
+    // All of it is free again when they have ended.
+    add(&mut tracker, (1..=3000).map(|pid| exit(pid, 100, 1, 210, 0)));
+    events(&mut tracker, 300);
+    assert_eq!((tracker.waiting_bytes, tracker.live.bytes()), (0, 0));
 }

@@ -14,6 +14,7 @@ fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
         common: &common,
         parent: Some(b"init"),
         program,
+        forked: false,
         origin: &common,
     };
     let names = Names { user: None, cgroup: Some("/a".into()) };
@@ -37,7 +38,7 @@ fn an_exec_has_its_fields_and_no_others() {
         json!({
             "event": "exec", "time": null, "pid": 7, "ppid": 1, "parent": "init",
             "uid": 1000, "gid": 100, "user": null, "comm": "ls", "filename": "/bin/ls", "filename_truncated": false,
-            "args": ["ls", "a b", ""], "args_truncated": false, "start_time": null,
+            "args": ["ls", "a b", ""], "args_truncated": false, "forked": false, "start_time": null,
             "exec_id": 3, "cgroup_id": 5, "cgroup": "/a", "container_id": null,
         })
     );

@@ -32,6 +32,7 @@ fn line_of(
         common: &common,
         parent: None,
         program: program.as_ref(),
+        forked: false,
         origin: &common,
     };
     let mut bytes = Vec::new();

@@ -1,0 +1,136 @@
+//! The processes alive, as far as records and `/proc` tell.
+
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+use super::event::{Event, EventKind};
+use super::record::{Common, ProcessId, Program, is_same_start};
+
+/// Command lines longer than their record are kept up to so many bytes of all command lines
+/// together, and whole records up to so many. Beyond, little is kept of each: whoever may start
+/// processes must not be able to use up the memory of this one.
+pub const LONG_MAX: usize = 8 << 20;
+const WHOLE_MAX: usize = 24 << 20;
+const LITTLE: usize = 64;
+
+/// How many of those that have ended are remembered for their children: a child that ends
+/// together with its parent may be told of later.
+const ENDED: usize = 64;
+
+/// A process that is alive.
+#[derive(Debug)]
+pub struct Live {
+    /// Exact to a clock tick only, where it comes from `/proc`.
+    pub(super) start_time: u64,
+    /// `None` where it comes from `/proc`: it was running before.
+    pub(super) exec_id: Option<u32>,
+    /// When it called exec; 0 where that was before.
+    pub(super) exec_time: u64,
+    pub(super) common: Common,
+    pub(super) parent: Option<Rc<[u8]>>,
+    pub(super) program: Option<Program>,
+}
+
+impl Live {
+    pub(super) fn id(&self, pid: u32) -> ProcessId {
+        ProcessId { pid, start_time: self.start_time }
+    }
+
+    pub(super) fn is_same_as(&self, process: ProcessId) -> bool {
+        match self.exec_id {
+            Some(_) => self.start_time == process.start_time,
+            None => is_same_start(process.start_time, self.start_time),
+        }
+    }
+
+    /// Whether it was running before the watch began.
+    pub fn was_running(&self) -> bool {
+        self.exec_id.is_none()
+    }
+
+    /// The process as an event at a time (boot-clock nanoseconds).
+    pub fn event(&self, pid: u32, time: u64, kind: EventKind) -> Event<'_> {
+        Event {
+            kind,
+            time,
+            process: self.id(pid),
+            exec_id: self.exec_id.unwrap_or(0),
+            common: &self.common,
+            parent: self.parent.as_deref(),
+            program: self.program.as_ref(),
+            forked: false,
+            origin: &self.common,
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        self.program.as_ref().map_or(0, Program::bytes)
+    }
+}
+
+/// All of them, by pid.
+#[derive(Debug, Default)]
+pub struct LiveTable {
+    processes: HashMap<u32, Live>,
+    ended: VecDeque<(u32, Live)>,
+    /// Of all programs.
+    bytes: usize,
+}
+
+impl LiveTable {
+    pub fn get(&self, pid: u32) -> Option<&Live> {
+        self.processes.get(&pid)
+    }
+
+    pub fn comm_of(&self, pid: u32) -> Option<Rc<[u8]>> {
+        self.get(pid).map(|live| Rc::clone(&live.common.comm))
+    }
+
+    /// Names the parents of those that were running before.
+    pub fn name_parents_of_running(&mut self) {
+        let running = self.processes.iter().filter(|(_, live)| live.was_running());
+        let named = running.map(|(&pid, live)| (pid, self.comm_of(live.common.ppid)));
+        for (pid, parent) in named.collect::<Vec<_>>() {
+            self.processes.entry(pid).and_modify(|live| live.parent = parent);
+        }
+    }
+
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &Live)> {
+        self.processes.iter().map(|(&pid, live)| (pid, live))
+    }
+
+    /// Bytes of all programs.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Takes in a process whose pid is free.
+    pub fn insert(&mut self, pid: u32, mut live: Live) {
+        if let Some(program) = live.program.as_mut().filter(|_| self.bytes > WHOLE_MAX) {
+            program.cut(LITTLE);
+        }
+        self.bytes += live.bytes();
+        self.processes.insert(pid, live);
+    }
+
+    pub fn remove(&mut self, pid: u32) -> Option<Live> {
+        let live = self.processes.remove(&pid)?;
+        self.bytes -= live.bytes();
+        Some(live)
+    }
+
+    /// Remembers one that has ended for its children.
+    pub fn remember(&mut self, pid: u32, live: Live) {
+        self.ended.truncate(ENDED - 1);
+        self.ended.push_front((pid, live));
+    }
+
+    /// The parent whose program a child runs that was started at `start` and called no exec,
+    /// when both are at `exec_id`.
+    pub fn parent_of_fork(&self, ppid: u32, start: u64, exec_id: u32) -> Option<&Live> {
+        let is_it =
+            |live: &&Live| live.exec_time <= start && live.exec_id.is_none_or(|its| its == exec_id);
+        let ended = || self.ended.iter().find(|(pid, _)| *pid == ppid).map(|(_, live)| live);
+        self.get(ppid).or_else(ended).filter(is_it)
+    }
+}
