@@ -103,10 +103,12 @@ impl Reporter {
             }
         }
         let count = match event.kind {
+            // It is no event of the kernel: its exit counts as dropped or missed.
+            EventKind::Exit { outcome: None, .. } if !is_printed => return Ok(()),
+            EventKind::Exit { outcome: None, .. } => &mut self.printed.lost_exits,
             _ if !is_printed => &mut self.hidden,
             EventKind::Exec => &mut self.printed.execs,
-            EventKind::Exit { outcome: Some(_), .. } => &mut self.printed.exits,
-            EventKind::Exit { outcome: None, .. } => &mut self.printed.lost_exits,
+            EventKind::Exit { .. } => &mut self.printed.exits,
         };
         *count += 1;
         Ok(())

@@ -1,5 +1,8 @@
 //! The clocks of the system.
 
+use std::fs;
+use std::sync::OnceLock;
+
 use crate::process::wall_clock::WallClock;
 
 /// The two clocks run alike but for steps of the wall clock. A smaller difference
@@ -22,7 +25,25 @@ pub fn follow(clock: &mut WallClock) {
 
 /// Now, in nanoseconds on the boot clock (`bpf_ktime_get_boot_ns` in the kernel).
 pub fn boot_now() -> u64 {
-    read(libc::CLOCK_BOOTTIME)
+    read(libc::CLOCK_BOOTTIME).saturating_add_signed(-boot_offset_ns())
+}
+
+/// What a time namespace adds to the boot clock, here and in `/proc`, but not in BPF programs:
+/// nanoseconds (time_namespaces(7)).
+pub fn boot_offset_ns() -> i64 {
+    static OFFSET: OnceLock<i64> = OnceLock::new();
+    *OFFSET.get_or_init(|| {
+        // A kernel without time namespaces has no such file.
+        parse_offset(&fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default())
+    })
+}
+
+/// The line `boottime SECONDS NANOSECONDS`.
+fn parse_offset(offsets: &str) -> i64 {
+    let line = offsets.lines().find_map(|line| line.strip_prefix("boottime"));
+    let mut numbers = line.into_iter().flat_map(str::split_whitespace).map(str::parse::<i64>);
+    let mut number = || numbers.next().and_then(Result::ok).unwrap_or(0);
+    number() * 1_000_000_000 + number()
 }
 
 fn read(clock: libc::clockid_t) -> u64 {
@@ -37,9 +58,9 @@ fn read(clock: libc::clockid_t) -> u64 {
 /// was interrupted least.
 fn measure_offset() -> i128 {
     let measure = |_| {
-        let before = read(libc::CLOCK_BOOTTIME);
+        let before = boot_now();
         let wall = read(libc::CLOCK_REALTIME);
-        let after = read(libc::CLOCK_BOOTTIME);
+        let after = boot_now();
         (after - before, i128::from(wall) - i128::from(before.midpoint(after)))
     };
     (0..3).map(measure).min().map_or(0, |(_, offset)| offset)
@@ -56,6 +77,13 @@ mod tests {
         let wall = Timestamp::now().as_nanosecond();
         let converted = wall_clock().utc(boot_now()).as_nanosecond();
         assert!((converted - wall).abs() < 1_000_000_000, "{converted} {wall}");
+    }
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        let offsets = "monotonic          -7         0\nboottime       -1000 500000000\n";
+        assert_eq!(parse_offset(offsets), -999_500_000_000);
+        assert_eq!(parse_offset(""), 0);
     }
 
     #[test]

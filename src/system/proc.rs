@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
 use super::cgroups;
+use super::clock::boot_offset_ns;
 use crate::process::record::{ARGV_MAX, Common, ProcessId, Program, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
@@ -46,8 +47,7 @@ impl Iterator for Processes {
 fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
     let stat = process.stat().ok().filter(|stat| is_alive(stat) && !is_exiting(stat))?;
     let status = process.status().ok()?;
-    let process_id =
-        ProcessId { pid: stat.pid as u32, start_time: stat.starttime.checked_mul(TICK_NS)? };
+    let process_id = ProcessId { pid: stat.pid as u32, start_time: start_of(&stat) };
     let (argv, size) = cmdline(process_id.pid);
     Some(Running {
         process: process_id,
@@ -93,9 +93,14 @@ fn cmdline(pid: u32) -> (Vec<u8>, usize) {
     (argv, size)
 }
 
+/// Boot-clock nanoseconds, rounded down to a tick of the clock that `/proc` shows.
+fn start_of(stat: &Stat) -> u64 {
+    stat.starttime.saturating_mul(TICK_NS).saturating_add_signed(-boot_offset_ns())
+}
+
 fn stat_of(process: ProcessId) -> Option<Stat> {
     let stat = Process::new(process.pid as i32).and_then(|process| process.stat()).ok()?;
-    let same = is_same_start(process.start_time, stat.starttime * TICK_NS);
+    let same = is_same_start(process.start_time, start_of(&stat));
     (same && is_alive(&stat)).then_some(stat)
 }
 

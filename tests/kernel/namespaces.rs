@@ -1,14 +1,16 @@
 //! Processes in other namespaces.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
+use std::process::{ExitStatus, Stdio};
+use std::thread;
 
+use jiff::Timestamp;
 use libc::SIGKILL;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::common::play;
-use crate::support::{Watcher, share_machine};
-use crate::truth::{Truth, args, assert_life};
+use crate::common::{Running, play};
+use crate::support::{Watcher, run_to_end, share_machine};
+use crate::truth::{Truth, args, assert_life, time};
 
 #[test]
 fn in_other_namespaces_pid_ppid_and_uid_are_those_of_the_initial_ones() {
@@ -81,4 +83,51 @@ fn a_pid_namespace_in_another_and_its_end_are_told_with_outer_pids() {
     // Whom the first process of a namespace leaves behind, the kernel kills.
     let left = abandoned.told[0].pid_in_proc;
     assert_life(&run.of(left), first.pid, &[], ExitStatus::from_raw(SIGKILL));
+}
+
+/// Lets the calling thread start its children in a time namespace with this offset.
+fn unshare_time(seconds: i64, nanoseconds: i64) {
+    // nix has no name for it.
+    // SAFETY: takes a number; what this thread has open or mapped stays as it is.
+    let unshared = unsafe { libc::unshare(libc::CLONE_NEWTIME) };
+    assert_eq!(unshared, 0, "{}", std::io::Error::last_os_error());
+    let file = format!("/proc/{}/timens_offsets", nix::unistd::gettid());
+    std::fs::write(file, format!("boottime {seconds} {nanoseconds}")).expect("root may");
+}
+
+fn assert_now(time_of: &Value) {
+    let seconds = time(time_of).duration_since(Timestamp::now()).as_secs_f64();
+    assert!(seconds.abs() < 60.0, "{time_of} is {seconds} s from now");
+}
+
+#[test]
+fn in_a_time_namespace_events_come_at_once_and_times_and_ages_are_right() {
+    let _machine = share_machine();
+    for (seconds, nanoseconds) in [(1_000_000, 503_000_000), (-4, 0)] {
+        let in_namespace = || {
+            let mut old = Running::start(play(&["wait", "exit", "5"]).stdin(Stdio::piped()));
+            unshare_time(seconds, nanoseconds);
+            let watcher = Watcher::start(&["--period", "0.1"]);
+            let ages = Watcher::start(&["--view", "processes", "--all", "--period", "0.1"]);
+            let (pid, _) = run_to_end(&mut play(&["exit", "0"]));
+            watcher.wait_for("an exit", |event| event["event"] == "exit" && event["pid"] == pid);
+            drop(old.child.stdin.take());
+            old.child.wait().expect("it ends");
+            let (run, ages) = (watcher.finish(), ages.finish());
+
+            for event in run.of(pid) {
+                assert_now(&event["time"]);
+                assert_now(&event["start_time"]);
+            }
+            let exit = run.exit_of(old.pid());
+            assert_eq!(exit["args"].as_array().map(Vec::len), Some(4), "it is not known: {exit}");
+            let processes = ages.events.iter().find(|event| event["event"] == "processes");
+            let processes = processes.expect("a view")["processes"].as_array().expect("an array");
+            let alive = processes.iter().find(|process| process["pid"] == old.pid()).expect("it");
+            assert!(alive["age_ns"].as_u64().is_some_and(|ns| ns < 60_000_000_000), "{alive}");
+            assert_now(&alive["start_time"]);
+        };
+        // A thread of its own, since nothing leads back.
+        thread::scope(|scope| scope.spawn(in_namespace).join()).expect("no panic");
+    }
 }
