@@ -32,6 +32,11 @@ test: all ## Run the unit tests and the tests on the running kernel (as root)
 test-unit: packages ## Run the tests that load no BPF program; no root needed
 	cargo test --locked $(CARGO_FLAGS) --lib --bins --test properties
 
+.PHONY: test-soak
+test-soak: all ## Run a million processes among 20,000 others (as root, some minutes)
+	@scripts/install-packages test
+	SOAK=1 cargo test --release --locked $(CARGO_FLAGS) --test kernel -- --nocapture --test-threads=1 soak:: memory::
+
 .PHONY: test-kernels
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU
 	@scripts/install-packages test

@@ -140,8 +140,10 @@ impl Program {
             self.filename_truncated = true;
         }
         // What is cut off still counts in `argv_size`.
-        self.argv.truncate(bytes);
-        self.argv.shrink_to_fit();
+        if self.argv.len() > bytes {
+            self.argv.truncate(bytes);
+            self.argv.shrink_to_fit();
+        }
     }
 
     /// Replaces each argument by what `f` makes of it.

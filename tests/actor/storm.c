@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -194,12 +195,24 @@ static int play_log_storm(char **argv)
 	return 0;
 }
 
-/* alive N: N processes that sleep until stdin ends; prints a line when all are there */
+/*
+ * alive N [BYTES]: N processes that sleep until stdin ends, each with an argument of so many
+ * bytes; prints a line when all are there
+ */
 static int play_alive(char **argv)
 {
-	char *args[] = { "actor", "wait", "exit", "0", NULL };
+	char *args[] = { "actor", "wait", "exit", "0", NULL, NULL };
 	long n = atol(argv[0]);
 	pid_t pid;
+
+	if (argv[1]) {
+		size_t size = atol(argv[1]);
+
+		args[4] = calloc(1, size);
+		if (!args[4])
+			err(99, "calloc");
+		memset(args[4], 'x', size - 1);
+	}
 
 	for (long i = 0; i < n; i++)
 		if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, args, environ))

@@ -1,6 +1,7 @@
 //! Balances: what happened, what was reported, and what was counted as lost.
 
-use std::io::{self, Write as _};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -24,6 +25,17 @@ pub fn print_result(figure: &str) {
 /// Starts `count` processes, two at a time, waits for all, and tells their parent.
 pub fn storm(count: usize) -> u32 {
     common::storm(count as u64, 2)
+}
+
+/// So many processes that sleep until the value is dropped, each with an argument of so many bytes.
+pub fn crowd(processes: usize, bytes: usize) -> Running {
+    let mut part = play(&["alive", &processes.to_string(), &bytes.to_string()]);
+    let mut crowd = Running::start(part.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut line = String::new();
+    let stdout = crowd.child.stdout.as_mut().expect("a pipe");
+    BufReader::new(stdout).read_line(&mut line).expect("a line");
+    assert_eq!(line, "alive\n");
+    crowd
 }
 
 /// How many processes a [`common::storm_for`] has started.

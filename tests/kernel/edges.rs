@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader};
+use std::io::BufRead as _;
 use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
@@ -12,7 +12,9 @@ use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::account::{KINDS, Summary, assert_summary_is_what_was_printed, children, print_result};
+use crate::account::{
+    KINDS, Summary, assert_summary_is_what_was_printed, children, crowd, print_result,
+};
 use crate::common::{Running, content, play};
 use crate::support::{
     Run, Watcher, here_or_in_guest, may_be_missed, own_machine, run_to_end, share_machine,
@@ -171,22 +173,11 @@ fn a_watch_in_the_middle_of_a_storm_is_true_at_both_ends() {
     assert!(within > here_or_in_guest(1000, 100), "no storm");
 }
 
-/// So many processes that sleep, until the value is dropped.
-fn crowd(processes: usize) -> Running {
-    let mut part = play(&["alive", &processes.to_string()]);
-    let mut crowd = Running::start(part.stdin(Stdio::piped()).stdout(Stdio::piped()));
-    let stdout = crowd.child.stdout.as_mut().expect("a pipe");
-    let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).expect("a line");
-    assert_eq!(line, "alive\n");
-    crowd
-}
-
 #[test]
 fn a_start_in_a_storm_among_many_others_loses_nothing() {
     let _machine = own_machine();
     let (alive, entries) = here_or_in_guest((15_000, "4096"), (1500, "128"));
-    let crowd = crowd(alive);
+    let crowd = crowd(alive, 1);
     let storm = LogStorm::start();
     let pid = storm.process.pid();
     let watcher = Watcher::start(&["--max-entries", entries]);
@@ -204,7 +195,7 @@ fn a_start_in_a_storm_among_many_others_loses_nothing() {
 fn a_loss_among_many_others_leads_to_no_other_loss() {
     let _machine = own_machine();
     let (alive, entries) = here_or_in_guest((15_000, 1024), (1500, 128));
-    let crowd = crowd(alive);
+    let crowd = crowd(alive, 1);
     let storm = LogStorm::start();
     let watcher = Watcher::start(&["--max-entries", &entries.to_string(), "--period", "0.1"]);
     thread::sleep(Duration::from_millis(500));

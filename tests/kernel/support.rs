@@ -15,7 +15,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::common::{Running, content, mount_tracefs, unshare_mounts, wait_until};
+use crate::common::{Running, content, field, mount_tracefs, unshare_mounts, wait_until};
 
 /// Whether this is an emulated guest, where storms are smaller.
 pub fn in_guest() -> bool {
@@ -25,6 +25,11 @@ pub fn in_guest() -> bool {
 /// Emulated CPUs get less to do.
 pub fn here_or_in_guest<T>(here: T, guest: T) -> T {
     if in_guest() { guest } else { here }
+}
+
+/// Whether this is `make test-soak`, which has more time.
+pub fn is_soak() -> bool {
+    env::var_os("SOAK").is_some()
 }
 
 /// The version of the running kernel, as far as programs differ.
@@ -172,6 +177,12 @@ impl Watcher {
 
     pub fn pid(&self) -> u32 {
         self.process.pid()
+    }
+
+    /// The most memory that it has had at once, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        field(&status, "VmHWM:").expect("a line")
     }
 
     /// What it has printed so far.

@@ -1,0 +1,104 @@
+//! As many processes as there is time for.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{BufRead as _, BufReader, Read};
+use std::thread;
+use std::time::Instant;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use crate::account::{KINDS, Summary, crowd, print_result, storm};
+use crate::support::{
+    Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, own_machine, watcher_command,
+};
+
+/// What is looked at of a line: a million of them are too many to keep.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Line<'a> {
+    event: &'a str,
+    time: &'a str,
+    pid: u32,
+    ppid: u32,
+    start_time: &'a str,
+    exec_id: u32,
+    comm: Cow<'a, str>,
+    args: Option<IgnoredAny>,
+}
+
+/// What a stream has told.
+#[derive(Default)]
+struct Told {
+    /// Execs and exits of the children of each process.
+    children: HashMap<u32, [u64; 2]>,
+    twice: u64,
+    out_of_order: u64,
+    /// Exits of the storm's processes that came without their command.
+    bare: u64,
+}
+
+fn tell(stream: impl Read) -> Told {
+    let (mut told, mut seen, mut last) = (Told::default(), HashSet::new(), String::new());
+    for (n, text) in BufReader::new(stream).lines().enumerate() {
+        let text = text.expect("text");
+        let line: Line<'_> = serde_json::from_str(&text).expect(&text);
+        let Some(kind) = KINDS.iter().position(|(kind, ..)| *kind == line.event) else { continue };
+        told.children.entry(line.ppid).or_default()[kind] += 1;
+        let mut hasher = DefaultHasher::new();
+        (kind, line.pid, line.start_time, line.exec_id).hash(&mut hasher);
+        told.twice += u64::from(!seen.insert(hasher.finish()));
+        told.out_of_order += u64::from(line.time < last.as_str());
+        last.replace_range(.., line.time);
+        told.bare += u64::from(line.comm == "tiny" && line.args.is_none());
+        if is_soak() && n % 200_000 == 199_999 {
+            print_result(&format!("{} events", n + 1));
+        }
+    }
+    told
+}
+
+#[test]
+fn at_full_speed_among_many_others_each_process_is_reported_once() {
+    let _machine = own_machine();
+    let small = here_or_in_guest((100_000, 2000, "16384"), (1000, 100, "512"));
+    let (processes, others, entries) = if is_soak() { (1_000_000, 20_000, "16384") } else { small };
+    let crowd = crowd(others, 1);
+    let options = ["-o", "json", "--max-entries", entries];
+    let command = watcher_command(Tracefs::Mounted, &options);
+    let (watcher, stream) = Watcher::spawn_with_pipe(command);
+    let reader = thread::spawn(move || tell(stream));
+    let begun = Instant::now();
+    let storm = storm(processes);
+    let seconds = begun.elapsed().as_secs_f64();
+    let peak = watcher.peak_memory();
+    let run = watcher.finish();
+    let told = reader.join().expect("the reader ends with the program");
+    drop(crowd);
+
+    let reported = told.children.get(&storm).copied().unwrap_or_default();
+    let missing = reported.map(|reported| (processes as u64).saturating_sub(reported));
+    print_result(&format!(
+        "{processes} processes among {others} others, {:.0} a second: {} execs and {} exits are \
+         missing, {} came twice; {peak} KiB at most",
+        processes as f64 / seconds,
+        missing[0],
+        missing[1],
+        told.twice
+    ));
+    assert_eq!((told.twice, told.out_of_order), (0, 0));
+    assert_is_accounted_for(&run, missing, may_be_missed(processes) as u64);
+    assert!(told.bare <= missing[0], "{} exits without their command", told.bare);
+    assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+fn assert_is_accounted_for(run: &Run, missing: [u64; 2], may_be_missed: u64) {
+    let summary = Summary::of(run);
+    assert_eq!(summary.dropped, [0, 0], "{}", run.stderr);
+    for (missing, at_most) in missing.into_iter().zip(summary.missed_at_most) {
+        assert!(missing <= at_most, "{missing} are missing without a word: {}", run.stderr);
+        assert!(missing <= may_be_missed, "{missing} are missing: {}", run.stderr);
+    }
+}
