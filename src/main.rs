@@ -19,7 +19,7 @@ use kernel_and_user_map::process::record::Record;
 use kernel_and_user_map::process::tracker::SETTLE_NS;
 use kernel_and_user_map::reporter::Reporter;
 use kernel_and_user_map::system::clock::boot_now;
-use kernel_and_user_map::system::stop::{self, Stop};
+use kernel_and_user_map::system::{stderr, stop};
 use kernel_and_user_map::watch::Watch;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `| head` has seen enough
         Err(error) => {
             let error = preflight::explain(error, options.max_entries);
-            eprintln!("kernel_and_user_map: error: {error:#}");
+            stderr::print(format_args!("kernel_and_user_map: error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -60,10 +60,10 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Read and report, until Ctrl-C.
     let stop = stop::on_signals()?;
-    eprintln!("kernel_and_user_map: {}", watch.greeting());
+    stderr::print(format_args!("kernel_and_user_map: {}\n", watch.greeting()));
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {
-        eprint!("{}", watch.closing_account(&skel)?);
+        stderr::print(watch.closing_account(&skel)?);
     }
 
     // Destroy: the kernel frees programs and maps when nobody holds them any more.
@@ -77,7 +77,7 @@ fn run(options: &Options) -> Result<ExitCode> {
 fn read_and_report(
     skel: &mut KernelAndUserMapSkel<'_>,
     watch: &mut Watch,
-    stop: &Stop,
+    stop: &stop::Stop,
 ) -> Result<()> {
     while watch.sleep(skel, stop)? {
         let read_at = boot_now();

@@ -8,6 +8,8 @@ use anyhow::anyhow;
 use libbpf_rs::{ErrorKind, PrintLevel, set_print};
 use nix::sys::utsname::uname;
 
+use crate::system::stderr;
+
 /// The oldest kernel that has all that is used: BTF, `bpf_ktime_get_boot_ns`, `tp_btf`.
 const OLDEST: (u32, u32) = (5, 10);
 
@@ -21,7 +23,7 @@ static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// Sends libbpf's messages to stderr (`verbose`), or keeps its warnings for [`explain`].
 pub fn libbpf_messages(verbose: bool) {
     fn print(_: PrintLevel, message: String) {
-        eprint!("{message}");
+        stderr::print(message);
     }
     fn keep(_: PrintLevel, message: String) {
         if let Ok(mut warnings) = WARNINGS.lock() {

@@ -9,6 +9,7 @@ use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use super::preflight::kernel_version;
 use super::realtime::allow_real_time;
+use crate::system::stderr;
 
 /// The user and group who may do nothing, `nobody`: the kernel's overflow uid.
 const NOBODY: u32 = 65534;
@@ -45,7 +46,7 @@ impl fmt::Display for Kept {
 pub fn drop_all(verbose: bool) -> Result<()> {
     let kept = keep_what_reading_takes().context("could not give up privileges")?;
     if verbose {
-        eprintln!("{kept}");
+        stderr::print(format_args!("{kept}\n"));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ use libbpf_rs::{MapCore as _, MapFlags, Result};
 
 use super::preflight;
 use super::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
+use crate::system::stderr;
 
 /// Whether the `tp/` hooks can be used beside their `tp_btf/` twins; where not, they are not
 /// loaded. `verbose`: says so.
@@ -13,7 +14,7 @@ pub fn choose_hooks(open_skel: &mut OpenKernelAndUserMapSkel<'_>, verbose: bool)
     open_skel.progs.exec_tp.set_autoload(with_tp);
     open_skel.progs.exit_tp.set_autoload(with_tp);
     if verbose && !with_tracefs {
-        eprintln!("tracefs can't be read: attaching the tp_btf/ programs only");
+        stderr::print("tracefs can't be read: attaching the tp_btf/ programs only\n");
     }
     with_tp
 }

@@ -1,8 +1,10 @@
-//! What the system knows beside the records: `/proc`, cgroups, user names, clocks, signals.
+//! What the system knows beside the records: `/proc`, cgroups, user names, clocks, signals;
+//! and stderr, where a person is told.
 
 pub mod cgroups;
 pub mod clock;
 pub mod names;
 pub mod proc;
+pub mod stderr;
 pub mod stop;
 pub mod users;

@@ -1,6 +1,7 @@
 //! Options, signals, pipes and errors: what a user does to the program.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -11,7 +12,7 @@ use nix::sys::signal::Signal;
 
 use crate::common::{Running, fdinfo, field, play, wait_until};
 use crate::support::{
-    Tracefs, Watcher, program, run_to_end, share_machine, short, watcher_command,
+    Tracefs, Watcher, parse, program, run_to_end, share_machine, short, text_of, watcher_command,
 };
 
 #[test]
@@ -55,6 +56,34 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut stderr = String::new();
     watcher.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+}
+
+/// A file that takes nothing, as on a full disk.
+fn full() -> File {
+    File::options().write(true).open("/dev/full").expect("/dev/full")
+}
+
+#[test]
+fn a_stderr_that_fails_changes_neither_the_data_nor_the_status() {
+    let _machine = share_machine();
+    let options = ["-v", "--period", "0.05", "-o", "json"];
+    let stdout = tempfile::tempfile().expect("a temporary file");
+    let mut command = watcher_command(Tracefs::Mounted, &options);
+    command.stdout(stdout.try_clone().expect("a descriptor")).stderr(full());
+    let mut watcher = Running::start(&mut command);
+    let mut pid = 0;
+    let printed = wait_until(|| {
+        (pid, _) = run_to_end(&mut play(&["exit", "3"]));
+        text_of(&stdout).contains(r#""event":"exit""#)
+    });
+    assert!(printed, "it prints nothing");
+    watcher.signal(Signal::SIGINT);
+    assert_eq!(watcher.child.wait().expect("it is ours").code(), Some(0));
+    let events = parse(&text_of(&stdout)).into_iter().filter(|event| event["pid"] == pid);
+    assert_eq!(events.map(|event| short(&event)).last().as_deref(), Some("exit 3"));
+
+    let mut refused = watcher_command(Tracefs::Mounted, &["--max-entries", "4294967295"]);
+    assert_eq!(run_to_end(refused.stderr(full())).1.code(), Some(1));
 }
 
 #[test]
