@@ -3,12 +3,17 @@
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 
 use crate::common::{Running, fdinfo, field, play, wait_until};
 use crate::support::{
@@ -56,6 +61,48 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut stderr = String::new();
     watcher.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+}
+
+/// The two ends of a terminal: the one that shows what is printed, and the one for a program.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let screen = posix_openpt(flags).expect("a terminal");
+    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("ours");
+    let name = ptsname_r(&screen).expect("a name");
+    let stdout = open(name.as_str(), flags, Mode::empty()).expect("the other end");
+    (screen.into(), stdout)
+}
+
+#[test]
+fn a_reader_that_goes_away_is_noticed_although_nothing_is_printed() {
+    let _machine = share_machine();
+    let (pipe_end, pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+    let (socket_end, socket) = UnixStream::pair().expect("a pair of sockets");
+    let (screen, terminal) = terminal();
+    for (reader, stdout) in
+        [(pipe_end, pipe), (socket_end.into(), socket.into()), (screen, terminal)]
+    {
+        let options = ["--period", "3600", "-n", "NEVER"];
+        let watcher =
+            Watcher::spawn_into(stdout.into(), watcher_command(Tracefs::Mounted, &options));
+        drop(reader);
+        let (status, stderr) = watcher.end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_has_no_reader_is_no_reader_that_went_away() {
+    let _machine = share_machine();
+    let null = File::options().write(true).open("/dev/null").expect("/dev/null");
+    for stdout in [tempfile::tempfile().expect("a temporary file"), null] {
+        let options = ["--duration", "0.3", "-n", "NEVER"];
+        let watcher = Watcher::spawn_into(stdout, watcher_command(Tracefs::Mounted, &options));
+        let (status, stderr) = watcher.end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains("not shown"), "{stderr}");
+    }
 }
 
 /// A file that takes nothing, as on a full disk.

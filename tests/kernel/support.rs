@@ -212,15 +212,22 @@ impl Watcher {
     }
 
     /// Waits for the program to end by itself, and collects what it printed.
-    pub fn wait(mut self) -> Run {
+    pub fn wait(self) -> Run {
+        let stdout = self.stdout.as_ref().and_then(|file| file.try_clone().ok());
+        let (status, stderr) = self.end();
+        let stdout = stdout.as_ref().map_or_else(String::new, text_of);
+        Run { status, events: parse(&stdout), stdout, stderr }
+    }
+
+    /// The same for a stdout that can't be read: its status and its stderr.
+    pub fn end(mut self) -> (ExitStatus, String) {
         let mut status = None;
         let ended = wait_until(|| {
             status = self.has_ended();
             status.is_some()
         });
         assert!(ended, "the program does not end");
-        let (status, stdout, stderr) = (status.expect("it ended"), self.stdout(), self.stderr());
-        Run { status, events: parse(&stdout), stdout, stderr }
+        (status.expect("it ended"), self.stderr())
     }
 }
 
