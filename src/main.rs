@@ -39,14 +39,14 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<ExitCode> {
     // Open: libbpf parses the object file that build.rs put into the skeleton.
-    preflight::libbpf_messages(options.verbose);
+    preflight::libbpf_messages(options.verbose > 1);
     let mut object = MaybeUninit::uninit();
     let mut open_skel = KernelAndUserMapSkelBuilder::default().open(&mut object)?;
 
     // Configure: what can't be changed once the kernel has it.
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
     setup::make_room_for_pids(&mut open_skel, &options.pid)?;
-    let with_tp = setup::choose_hooks(&mut open_skel, options.verbose);
+    let with_tp = setup::choose_hooks(&mut open_skel, options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
@@ -56,7 +56,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Attach: from here on, every exec and every exit puts a record into the map.
     skel.attach()?;
     let mut watch = Watch::begin(options, reporter, &skel, with_tp)?;
-    privileges::drop_all(options.verbose)?; // reading takes less than loading
+    privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
 
     // Read and report, until Ctrl-C.
     let stop = stop::on_signals()?;

@@ -17,20 +17,25 @@ const OLDEST: (u32, u32) = (5, 10);
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// libbpf's warnings, kept for the case that loading fails: what it tried and then did
-/// without is of interest with `--verbose` only.
+/// without is of interest with `-vv` only.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Sends libbpf's messages to stderr (`verbose`), or keeps its warnings for [`explain`].
+/// Keeps libbpf's warnings for [`explain`]. `verbose`: sends all its messages to stderr, too.
 pub fn libbpf_messages(verbose: bool) {
-    fn print(_: PrintLevel, message: String) {
-        stderr::print(message);
-    }
-    fn keep(_: PrintLevel, message: String) {
-        if let Ok(mut warnings) = WARNINGS.lock() {
+    fn keep(level: PrintLevel, message: String) {
+        if let (PrintLevel::Warn, Ok(mut warnings)) = (level, WARNINGS.lock()) {
             warnings.push(message);
         }
     }
-    set_print(Some(if verbose { (PrintLevel::Debug, print) } else { (PrintLevel::Warn, keep) }));
+    fn print_and_keep(level: PrintLevel, message: String) {
+        stderr::print(&message);
+        keep(level, message);
+    }
+    set_print(Some(if verbose {
+        (PrintLevel::Debug, print_and_keep)
+    } else {
+        (PrintLevel::Warn, keep)
+    }));
 }
 
 /// Whether the `tp/` programs can be attached: perf needs the tracepoint's number, which
@@ -70,7 +75,9 @@ pub fn explain(error: anyhow::Error, max_entries: u32) -> anyhow::Error {
         None => {
             let last = warnings.iter().rev().find(|line| !line.trim().is_empty());
             let detail = last.map_or(String::new(), |line| format!("; {}", line.trim()));
-            anyhow!("the kernel refused the BPF program: {refusal}{detail} (-v shows all messages)")
+            anyhow!(
+                "the kernel refused the BPF program: {refusal}{detail} (-vv shows all messages)"
+            )
         }
     }
 }

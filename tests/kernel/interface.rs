@@ -207,10 +207,30 @@ fn bad_options_are_usage_errors() {
 
 #[test]
 fn a_map_too_large_for_the_kernel_is_refused_with_advice() {
-    let (status, stderr) = refusal(&["--max-entries", "4294967295"]);
-    assert_eq!(status, Some(1), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.contains("use a smaller --max-entries"), "{stderr}");
+    let advice = |verbose: &[&str]| {
+        let (status, stderr) = refusal(&[&["--max-entries", "4294967295"], verbose].concat());
+        assert_eq!(status, Some(1), "{stderr}");
+        let lines: Vec<_> = stderr.lines().map(str::to_owned).collect();
+        assert_eq!(lines.iter().any(|line| line.starts_with("libbpf: ")), verbose == ["-vv"]);
+        lines.into_iter().find(|line| line.contains("error: ")).expect("an error")
+    };
+    let plain = advice(&[]);
+    assert!(plain.contains("use a smaller --max-entries"), "{plain}");
+    assert_eq!([advice(&["-v"]), advice(&["-vv"])], [plain.clone(), plain]);
+}
+
+#[test]
+fn verbose_tells_what_the_program_does_and_twice_what_libbpf_says() {
+    let _machine = share_machine();
+    let told = |verbose: &[&str]| {
+        let options = [&["--duration", "0.1"], verbose].concat();
+        let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &options));
+        let stderr = watcher.wait().stderr;
+        ["privileges given up", "libbpf: "].map(|words| stderr.contains(words))
+    };
+    assert_eq!(told(&[]), [false, false]);
+    assert_eq!(told(&["-v"]), [true, false]);
+    assert_eq!(told(&["-vv"]), [true, true]);
 }
 
 #[test]
