@@ -11,6 +11,7 @@ mod common;
 mod ends;
 mod execs;
 mod facts;
+mod hostile;
 mod interface;
 mod losses;
 mod namespaces;
