@@ -9,10 +9,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "kernel_and_user_map.h"
-/* What makes it hold on every kernel. A first reading may skip these three. */
+/* What makes it hold on every kernel, and --pid. A first reading may skip these four. */
 #include "once.bpf.h"
 #include "process.bpf.h"
 #include "wakeup.bpf.h"
+#include "wanted.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -30,16 +31,6 @@ struct {
 
 /* In .bss, which user space maps into its memory: reading them takes no system call. */
 struct counters counters;
-
-/* In .rodata, set before the program is loaded. If not 0, only wanted_pids are recorded. */
-const volatile __u32 only_wanted_pids = 0;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u8);
-} wanted_pids SEC(".maps");
 
 /*
  * Where a record is built: the BPF stack has 512 bytes. Each hook has its own place, since
@@ -113,7 +104,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	key->event = event;
 	key->pad = 0;
 
-	if ((only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid)) || is_settled(key))
+	if (!is_wanted(key->pid) || is_settled(key))
 		return NULL;
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
 	if (!info)
