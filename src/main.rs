@@ -46,7 +46,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Configure: what can't be changed once the kernel has it.
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
     setup::make_room_for_pids(&mut open_skel, &options.pid)?;
-    let with_tp = setup::choose_hooks(&mut open_skel, options.verbose > 0);
+    let twins = setup::choose_hooks(&mut open_skel, options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
@@ -55,7 +55,7 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Attach: from here on, every exec and every exit puts a record into the map.
     skel.attach()?;
-    let mut watch = Watch::begin(options, reporter, &skel, with_tp)?;
+    let mut watch = Watch::begin(options, reporter, &skel, twins)?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
 
     // Read and report, until Ctrl-C.

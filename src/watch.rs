@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::kernel::loss_counters::{LossCounters, counters};
+use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
 use crate::options::Options;
@@ -48,7 +49,7 @@ struct Unseen {
 
 impl Watch {
     /// Begins with the processes that are running now. To be called after attaching, so
-    /// that none falls between. `with_tp`: whether the tp/ programs are attached, too.
+    /// that none falls between. `twins`: those that are attached.
     ///
     /// # Errors
     ///
@@ -57,7 +58,7 @@ impl Watch {
         options: &Options,
         reporter: Reporter,
         skel: &KernelAndUserMapSkel<'_>,
-        with_tp: bool,
+        twins: Twins,
     ) -> Result<Self> {
         let schedule = Schedule::new(options.period, options.max_entries, options.duration);
         let redaction = options.redaction();
@@ -69,7 +70,7 @@ impl Watch {
             schedule,
             wakeup: Wakeup::new(skel)?,
             tracker,
-            loss: LossCounters::new(with_tp),
+            loss: LossCounters::new(twins),
             reporter,
             redaction,
             unseen: Unseen {

@@ -85,6 +85,8 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 	return record_exit((void *)args[0], has_group_dead() && args[1], EXIT_TP_BTF);
 }
 
+#include "second.bpf.h" /* twins of these two, where the first two can't be attached */
+
 /*
  * Begins a record: makes the key, and fills in what both events have. `leader` is the main
  * thread (an exec makes its caller that). Its pointers are typed: the verifier lets C follow

@@ -8,23 +8,24 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::{ProgramMut, libbpf_sys};
 
 use super::preflight::kernel_version;
+use super::setup::Twins;
 use super::skel::{KernelAndUserMapSkel, types};
 use crate::process::loss::Loss;
 
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]
 pub struct LossCounters {
-    /// Whether the tp/ programs are loaded, and the kernel counts how often it skips them.
-    tp_is_counted: bool,
+    /// The twins that are loaded, if the kernel counts how often it skips them.
+    twins: Twins,
     total: Loss,
 }
 
 impl LossCounters {
-    /// `with_tp`: whether the tp/ programs are attached beside their twins.
-    pub fn new(with_tp: bool) -> Self {
+    pub fn new(twins: Twins) -> Self {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
         let counts_tp = kernel_version().is_some_and(|version| version >= (6, 7));
-        Self { tp_is_counted: with_tp && counts_tp, total: Loss::default() }
+        let twins = if twins == Twins::Tp && !counts_tp { Twins::None } else { twins };
+        Self { twins, total: Loss::default() }
     }
 
     /// All that was lost so far.
@@ -40,18 +41,23 @@ impl LossCounters {
     pub fn update(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Loss> {
         let counters = counters(skel);
         let progs = &skel.progs;
-        let missed = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<u64> {
+        let twins = match self.twins {
+            Twins::Tp => Some([&progs.exec_tp, &progs.exit_tp]),
+            Twins::TpBtf => Some([&progs.exec_tp_btf_2, &progs.exit_tp_btf_2]),
+            Twins::None => None,
+        };
+        let missed = |tp_btf: &ProgramMut<'_>, twin: Option<&ProgramMut<'_>>| -> Result<u64> {
             // An event is missed only if both its programs were skipped. The first count alone
             // is a bound on every kernel: since 6.1, bpf_trace_run() counts each program that
             // it skips; before, it skips none.
             let bound = misses(tp_btf)?;
-            Ok(if self.tp_is_counted { bound.min(misses(tp)?) } else { bound })
+            twin.map_or(Ok(bound), |twin| Ok(bound.min(misses(twin)?)))
         };
         let now = Loss {
             dropped_execs: counters.dropped[0],
             dropped_exits: counters.dropped[1],
-            missed_execs_at_most: missed(&progs.exec_tp_btf, &progs.exec_tp)?,
-            missed_exits_at_most: missed(&progs.exit_tp_btf, &progs.exit_tp)?,
+            missed_execs_at_most: missed(&progs.exec_tp_btf, twins.map(|[exec, _]| exec))?,
+            missed_exits_at_most: missed(&progs.exit_tp_btf, twins.map(|[_, exit]| exit))?,
         };
         let since = now.since(&self.total);
         self.total = now;

@@ -7,6 +7,7 @@ pub mod preflight;
 pub mod privileges;
 pub mod realtime;
 pub mod setup;
+pub mod tracefs;
 pub mod wakeup;
 
 /// The skeleton that build.rs generates from `src/bpf/kernel_and_user_map.bpf.c`.

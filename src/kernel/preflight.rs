@@ -38,19 +38,17 @@ pub fn libbpf_messages(verbose: bool) {
     }));
 }
 
-/// Whether the `tp/` programs can be attached: perf needs the tracepoint's number, which
-/// stands in tracefs. Without it (a container, a minimal system) their twins do the work.
-pub fn tracefs_is_readable() -> bool {
-    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-        .iter()
-        .any(|root| fs::read(format!("{root}/events/sched/sched_process_exec/id")).is_ok())
-}
-
 /// Whether `tp/` programs get a pointer to their task that they may follow
 /// (`bpf_get_current_task_btf`, Linux 5.11). Where they do not, the kernel never skips their
 /// `tp_btf/` twins, which then do the work alone.
 pub fn has_typed_tp() -> bool {
     kernel_version().is_none_or(|version| version >= (5, 11))
+}
+
+/// Whether the kernel may skip a `tp_btf/` program: where the same program runs already on the
+/// same CPU (Linux 6.1).
+pub fn skips_tp_btf() -> bool {
+    kernel_version().is_none_or(|version| version >= (6, 1))
 }
 
 /// The running kernel's version: major and minor.

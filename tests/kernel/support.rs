@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -74,10 +75,13 @@ pub fn output_of(mut process: Running) -> (ExitStatus, String) {
 }
 
 /// Where the watcher finds tracefs, in a mount namespace of its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tracefs {
     Mounted,
+    /// The program mounts it.
     Absent,
+    /// The program has not the right to mount it.
+    Forbidden,
 }
 
 /// A running `kernel_and_user_map -o json`.
@@ -110,13 +114,17 @@ fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
     unshare_mounts()?;
     match tracefs {
         Tracefs::Mounted => mount_tracefs()?,
-        Tracefs::Absent => {
+        Tracefs::Absent | Tracefs::Forbidden => {
             for dir in ["/sys/kernel/tracing", "/sys/kernel/debug"] {
                 if Path::new(dir).exists() {
                     mount(NONE, dir, Some("tmpfs"), MsFlags::empty(), NONE)?;
                 }
             }
         }
+    }
+    if tracefs == Tracefs::Forbidden {
+        // Root's next exec gives it no more than the bounding set has.
+        caps::drop(None, CapSet::Bounding, Capability::CAP_SYS_ADMIN).map_err(io::Error::other)?;
     }
     Ok(())
 }
