@@ -46,7 +46,7 @@ fn reach_tracefs(verbose: bool) -> bool {
             Ok(()) if is_readable => "tracefs mounted, in a mount namespace of its own\n".into(),
             Ok(()) => "tracefs can't be read: attaching tp_btf/ programs only\n".into(),
             Err(error) => format!(
-                "tracefs can't be read, and not be mounted ({error}): attaching tp_btf/ programs only\n"
+                "tracefs can't be read, nor mounted ({error}): attaching tp_btf/ programs only\n"
             ),
         });
     }

@@ -1,13 +1,18 @@
 //! What happens to ordinary processes.
 
-use std::process::Command;
+use std::fs;
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 
 use libbpf_rs::query::ProgInfoIter;
+use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
-use crate::common::{count_bpf_runs, fdinfo, field};
+use crate::common::{Running, count_bpf_runs, fdinfo, field, wait_until};
 use crate::support::{
-    Tracefs, Watcher, kernel_version, own_machine, run_to_end, share_machine, short,
+    Tracefs, Watcher, in_namespace, kernel_version, own_machine, program, run_to_end,
+    share_machine, short, text_of,
 };
 
 #[test]
@@ -85,4 +90,56 @@ fn two_pairs_of_hooks_run_where_the_kernel_may_skip_one() {
             assert_eq!(run.stderr.contains(words), says, "{tracefs:?}: {}", run.stderr);
         }
     }
+}
+
+/// How often tracefs, and a tmpfs in the place of debugfs, are mounted where this process is.
+fn mounts_of(pid: u32) -> [usize; 2] {
+    let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+    let count = |is_it: fn(&str) -> bool| mounts.lines().filter(|line| is_it(line)).count();
+    [
+        count(|line| line.contains(" - tracefs ")),
+        count(|line| line.contains(" /sys/kernel/debug ") && line.contains(" - tmpfs ")),
+    ]
+}
+
+#[test]
+fn the_tracefs_that_it_mounts_is_there_for_nobody_else_and_an_unmount_reaches_it() {
+    if kernel_version() < (5, 11) {
+        return; // it does without the tp/ programs, and mounts nothing
+    }
+    let _machine = share_machine();
+    // The machine: a shell, with mounts that others share, as systemd makes them.
+    let script = r#""$0" --period 0.1 >/dev/null & echo $!; read -r line
+        umount /sys/kernel/debug; echo; read -r line; kill $!; wait $!; echo "status $?"
+        read -r line"#;
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(program());
+    let share = || {
+        const NONE: Option<&str> = None;
+        mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_SHARED, NONE)?;
+        Ok::<_, io::Error>(())
+    };
+    // SAFETY: the closures make system calls only; they allocate nothing.
+    unsafe {
+        command.pre_exec(|| in_namespace(Tracefs::Absent));
+        command.pre_exec(share);
+    }
+    let stderr = tempfile::tempfile().expect("a temporary file");
+    command.stderr(stderr.try_clone().expect("a descriptor"));
+    let mut shell = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    let mut answers = BufReader::new(shell.child.stdout.take().expect("a pipe")).lines();
+    let mut answer = || answers.next().expect("a line").expect("text");
+    let mut ask = shell.child.stdin.take().expect("a pipe");
+    let pid: u32 = answer().parse().expect("a pid");
+
+    let [tracefs, debugfs] = mounts_of(shell.pid());
+    assert!(wait_until(|| text_of(&stderr).contains("watching")), "{}", text_of(&stderr));
+    assert_eq!(mounts_of(pid), [tracefs + 1, debugfs]);
+    assert_eq!(mounts_of(shell.pid()), [tracefs, debugfs]);
+    writeln!(ask).expect("the shell waits");
+    answer();
+    assert_eq!(mounts_of(pid), [tracefs + 1, debugfs - 1]);
+    writeln!(ask).expect("the shell waits");
+    assert_eq!(answer(), "status 0");
+    assert_eq!(mounts_of(shell.pid()), [tracefs, debugfs - 1]);
 }

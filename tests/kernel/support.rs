@@ -109,7 +109,8 @@ pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     command
 }
 
-fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
+/// Makes it so for the calling process.
+pub fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
     const NONE: Option<&str> = None;
     unshare_mounts()?;
     match tracefs {
