@@ -16,7 +16,7 @@ use kernel_and_user_map::options::{LOSS_STATUS, Options};
 use kernel_and_user_map::process::record::Record;
 use kernel_and_user_map::report::sink::Sink;
 use kernel_and_user_map::system::clock::boot_now;
-use kernel_and_user_map::system::stop::{self, Stop};
+use kernel_and_user_map::system::{stderr, stop};
 use kernel_and_user_map::watch::Watch;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `| head` has seen enough
         Err(error) => {
             let error = preflight::explain(error, options.max_entries);
-            eprintln!("kernel_and_user_map: error: {error:#}");
+            stderr::print(format_args!("kernel_and_user_map: error: {error:#}\n"));
             ExitCode::FAILURE
         }
     }
@@ -36,14 +36,14 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<ExitCode> {
     // Open: libbpf parses the object file that build.rs put into the skeleton.
-    preflight::libbpf_messages(options.verbose);
+    preflight::libbpf_messages(options.verbose > 1);
     let mut object = MaybeUninit::uninit();
     let mut open_skel = KernelAndUserMapSkelBuilder::default().open(&mut object)?;
 
     // Configure: what can't be changed once the kernel has it.
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
     setup::make_room_for_pids(&mut open_skel, &options.pid)?;
-    let with_tp = setup::choose_hooks(&mut open_skel, options.verbose);
+    let twins = setup::choose_hooks(&mut open_skel, options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
@@ -52,15 +52,15 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Attach: from here on, every exec and every exit puts a record into the map.
     skel.attach()?;
-    let mut watch = Watch::begin(options, stdout, &mut skel, with_tp)?;
-    privileges::drop_all(options.verbose)?; // reading takes less than loading
+    let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
+    privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
 
     // Read and report, until Ctrl-C.
     let stop = stop::on_signals()?;
-    eprintln!("kernel_and_user_map: {}", watch.greeting());
+    stderr::print(format_args!("kernel_and_user_map: {}\n", watch.greeting()));
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {
-        eprint!("{}", watch.closing_account(&mut skel)?);
+        stderr::print(watch.closing_account(&mut skel)?);
     }
 
     // Destroy: the kernel frees programs and maps when nobody holds them any more.
@@ -74,7 +74,7 @@ fn run(options: &Options) -> Result<ExitCode> {
 fn read_and_report(
     skel: &mut KernelAndUserMapSkel<'_>,
     watch: &mut Watch,
-    stop: &Stop,
+    stop: &stop::Stop,
 ) -> Result<()> {
     while watch.sleep(skel, stop)? {
         let read_at = boot_now();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{ColorChoice, Parser};
+use clap::{ArgAction, ColorChoice, Parser};
 use jiff::SignedDuration;
 use nix::unistd::User;
 use regex::bytes::Regex;
@@ -104,9 +104,9 @@ pub struct Options {
     #[arg(long)]
     pub fail_on_loss: bool,
 
-    /// Print libbpf's own messages on stderr
-    #[arg(short, long)]
-    pub verbose: bool,
+    /// Tell on stderr about rights and tracefs; -vv: all that libbpf says, too
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 /// The exit status that `--fail-on-loss` asks for.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 
 use crate::kernel::loss_counters::{LossCounters, counters};
+use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
 use crate::kernel::watch_time;
@@ -39,8 +40,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. To be called when all is attached. `with_tp`: whether the tp/ programs
-    /// are attached, too.
+    /// Begins to watch. To be called when all is attached. `twins`: those that are attached.
     ///
     /// # Errors
     ///
@@ -49,9 +49,9 @@ impl Watch {
         options: &Options,
         stdout: Sink,
         skel: &mut KernelAndUserMapSkel<'_>,
-        with_tp: bool,
+        twins: Twins,
     ) -> Result<Self> {
-        let loss = LossCounters::begin(skel, with_tp)?;
+        let loss = LossCounters::begin(skel, twins)?;
         let begin = watch_time::begin(skel);
         let mut watch = Self {
             begin,

@@ -9,10 +9,11 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "kernel_and_user_map.h"
-/* What makes it hold on every kernel. A first reading may skip these three. */
+/* What makes it hold on every kernel, and --pid. A first reading may skip these four. */
 #include "once.bpf.h"
 #include "process.bpf.h"
 #include "wakeup.bpf.h"
+#include "wanted.bpf.h"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -33,16 +34,6 @@ struct counters counters;
 
 /* Only what happens from begin on, and before end, is recorded. User space sets both. */
 __u64 watch_begin, watch_end;
-
-/* In .rodata, set before the program is loaded. If not 0, only wanted_pids are recorded. */
-const volatile __u32 only_wanted_pids = 0;
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u8);
-} wanted_pids SEC(".maps");
 
 /*
  * Where a record is built: the BPF stack has 512 bytes. Each hook has its own place, since
@@ -97,6 +88,8 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 	return record_exit((void *)args[0], has_group_dead() && args[1], EXIT_TP_BTF);
 }
 
+#include "second.bpf.h" /* twins of these two, where the first two can't be attached */
+
 /*
  * Begins a record: makes the key, and fills in what both events have. `leader` is the main
  * thread (an exec makes its caller that). Its pointers are typed: the verifier lets C follow
@@ -116,7 +109,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	key->event = event;
 	key->pad = 0;
 
-	if ((only_wanted_pids && !bpf_map_lookup_elem(&wanted_pids, &key->pid)) || is_settled(key))
+	if (!is_wanted(key->pid) || is_settled(key))
 		return NULL;
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
 	if (!info)

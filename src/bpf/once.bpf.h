@@ -9,6 +9,7 @@
  */
 #pragma once
 
+/* The hooks of second.bpf.h take the places of the tp/ hooks, since only one pair is loaded. */
 enum hook { EXEC_TP, EXIT_TP, EXEC_TP_BTF, EXIT_TP_BTF, HOOKS };
 
 /*

@@ -8,43 +8,51 @@ use anyhow::{Context as _, Result};
 use libbpf_rs::{ProgramMut, libbpf_sys};
 
 use super::preflight::kernel_version;
+use super::setup::Twins;
 use super::skel::{KernelAndUserMapSkel, types};
 use crate::process::loss::{Loss, LossTotals};
 
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]
 pub struct LossCounters {
-    /// Whether the tp/ programs are loaded, and the kernel counts how often it skips them.
-    tp_is_counted: bool,
+    /// The twins that are loaded, if the kernel counts how often it skips them.
+    twins: Twins,
     /// How often each program had been skipped when the watch began.
     before: [Misses; 2],
     totals: LossTotals,
 }
 
 /// How often the kernel skipped the programs of one tracepoint.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Misses {
     tp_btf: u64,
-    tp: u64,
+    /// Of its twin, if that is counted.
+    twin: Option<u64>,
+}
+
+impl Misses {
+    /// An event is missed only if both its programs were skipped. The first count alone is a
+    /// bound on every kernel: since 6.1, bpf_trace_run() counts each program that it skips;
+    /// before, it skips none.
+    fn missed_at_most(self, before: Self) -> u64 {
+        let tp_btf = self.tp_btf.saturating_sub(before.tp_btf);
+        let twin = self.twin.map(|twin| twin.saturating_sub(before.twin.unwrap_or(0)));
+        twin.map_or(tp_btf, |twin| twin.min(tp_btf))
+    }
 }
 
 impl LossCounters {
-    /// To be called when the watch begins. `with_tp`: whether the tp/ programs are attached
-    /// beside their twins.
+    /// To be called when the watch begins. `twins`: those that are attached.
     ///
     /// # Errors
     ///
     /// When the kernel does not tell about a program.
-    pub fn begin(skel: &KernelAndUserMapSkel<'_>, with_tp: bool) -> Result<Self> {
+    pub fn begin(skel: &KernelAndUserMapSkel<'_>, twins: Twins) -> Result<Self> {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
         let counts_tp = kernel_version().is_some_and(|version| version >= (6, 7));
-        let mut counters = Self {
-            tp_is_counted: with_tp && counts_tp,
-            before: [Misses { tp_btf: 0, tp: 0 }; 2],
-            totals: LossTotals::default(),
-        };
-        counters.before = counters.misses(skel)?;
-        Ok(counters)
+        let twins = if twins == Twins::Tp && !counts_tp { Twins::None } else { twins };
+        let before = misses_of_both(skel, twins)?;
+        Ok(Self { twins, before, totals: LossTotals::default() })
     }
 
     /// All that was lost so far.
@@ -58,9 +66,8 @@ impl LossCounters {
     ///
     /// When the kernel does not tell about a program.
     pub fn update(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Loss> {
-        let now = self.misses(skel)?;
-        let [execs, exits] =
-            [0, 1].map(|event| self.missed_at_most(now[event], self.before[event]));
+        let now = misses_of_both(skel, self.twins)?;
+        let [execs, exits] = [0, 1].map(|event| now[event].missed_at_most(self.before[event]));
         let counters = counters(skel);
         Ok(self.totals.grow_to(Loss {
             dropped_execs: counters.dropped[0],
@@ -69,24 +76,21 @@ impl LossCounters {
             missed_exits_at_most: exits,
         }))
     }
+}
 
-    /// An event is missed only if both its programs were skipped. The first count alone is a
-    /// bound on every kernel: since 6.1, bpf_trace_run() counts each program that it skips;
-    /// before, it skips none.
-    fn missed_at_most(&self, now: Misses, before: Misses) -> u64 {
-        let tp_btf = now.tp_btf.saturating_sub(before.tp_btf);
-        let tp = now.tp.saturating_sub(before.tp);
-        if self.tp_is_counted { tp_btf.min(tp) } else { tp_btf }
-    }
-
-    fn misses(&self, skel: &KernelAndUserMapSkel<'_>) -> Result<[Misses; 2]> {
-        let progs = &skel.progs;
-        let of = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>| -> Result<Misses> {
-            let tp = if self.tp_is_counted { misses(tp)? } else { 0 };
-            Ok(Misses { tp_btf: misses(tp_btf)?, tp })
+/// Of execs and of exits.
+fn misses_of_both(skel: &KernelAndUserMapSkel<'_>, twins: Twins) -> Result<[Misses; 2]> {
+    let progs = &skel.progs;
+    let of = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>, tp_btf_2: &ProgramMut<'_>| {
+        let twin = match twins {
+            Twins::Tp => Some(misses(tp)?),
+            Twins::TpBtf => Some(misses(tp_btf_2)?),
+            Twins::None => None,
         };
-        Ok([of(&progs.exec_tp_btf, &progs.exec_tp)?, of(&progs.exit_tp_btf, &progs.exit_tp)?])
-    }
+        Ok(Misses { tp_btf: misses(tp_btf)?, twin })
+    };
+    let execs: Result<_> = of(&progs.exec_tp_btf, &progs.exec_tp, &progs.exec_tp_btf_2);
+    Ok([execs?, of(&progs.exit_tp_btf, &progs.exit_tp, &progs.exit_tp_btf_2)?])
 }
 
 /// The counters of the BPF program, out of mapped memory: no system call.

@@ -7,6 +7,7 @@ pub mod preflight;
 pub mod privileges;
 pub mod realtime;
 pub mod setup;
+pub mod tracefs;
 pub mod wakeup;
 pub mod watch_time;
 

@@ -8,6 +8,8 @@ use anyhow::anyhow;
 use libbpf_rs::{ErrorKind, PrintLevel, set_print};
 use nix::sys::utsname::uname;
 
+use crate::system::stderr;
+
 /// The oldest kernel that has all that is used: BTF, `bpf_ktime_get_boot_ns`, `tp_btf`.
 const OLDEST: (u32, u32) = (5, 10);
 
@@ -15,28 +17,25 @@ const OLDEST: (u32, u32) = (5, 10);
 const BTF: &str = "/sys/kernel/btf/vmlinux";
 
 /// libbpf's warnings, kept for the case that loading fails: what it tried and then did
-/// without is of interest with `--verbose` only.
+/// without is of interest with `-vv` only.
 static WARNINGS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Sends libbpf's messages to stderr (`verbose`), or keeps its warnings for [`explain`].
+/// Keeps libbpf's warnings for [`explain`]. `verbose`: sends all its messages to stderr, too.
 pub fn libbpf_messages(verbose: bool) {
-    fn print(_: PrintLevel, message: String) {
-        eprint!("{message}");
-    }
-    fn keep(_: PrintLevel, message: String) {
-        if let Ok(mut warnings) = WARNINGS.lock() {
+    fn keep(level: PrintLevel, message: String) {
+        if let (PrintLevel::Warn, Ok(mut warnings)) = (level, WARNINGS.lock()) {
             warnings.push(message);
         }
     }
-    set_print(Some(if verbose { (PrintLevel::Debug, print) } else { (PrintLevel::Warn, keep) }));
-}
-
-/// Whether the `tp/` programs can be attached: perf needs the tracepoint's number, which
-/// stands in tracefs. Without it (a container, a minimal system) their twins do the work.
-pub fn tracefs_is_readable() -> bool {
-    ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-        .iter()
-        .any(|root| fs::read(format!("{root}/events/sched/sched_process_exec/id")).is_ok())
+    fn print_and_keep(level: PrintLevel, message: String) {
+        stderr::print(&message);
+        keep(level, message);
+    }
+    set_print(Some(if verbose {
+        (PrintLevel::Debug, print_and_keep)
+    } else {
+        (PrintLevel::Warn, keep)
+    }));
 }
 
 /// Whether `tp/` programs get a pointer to their task that they may follow
@@ -44,6 +43,12 @@ pub fn tracefs_is_readable() -> bool {
 /// `tp_btf/` twins, which then do the work alone.
 pub fn has_typed_tp() -> bool {
     kernel_version().is_none_or(|version| version >= (5, 11))
+}
+
+/// Whether the kernel may skip a `tp_btf/` program: where the same program runs already on the
+/// same CPU (Linux 6.1).
+pub fn skips_tp_btf() -> bool {
+    kernel_version().is_none_or(|version| version >= (6, 1))
 }
 
 /// The running kernel's version: major and minor.
@@ -68,7 +73,9 @@ pub fn explain(error: anyhow::Error, max_entries: u32) -> anyhow::Error {
         None => {
             let last = warnings.iter().rev().find(|line| !line.trim().is_empty());
             let detail = last.map_or(String::new(), |line| format!("; {}", line.trim()));
-            anyhow!("the kernel refused the BPF program: {refusal}{detail} (-v shows all messages)")
+            anyhow!(
+                "the kernel refused the BPF program: {refusal}{detail} (-vv shows all messages)"
+            )
         }
     }
 }

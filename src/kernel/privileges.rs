@@ -1,6 +1,7 @@
 //! Gives up what loading BPF programs takes and reading a map does not.
 
 use std::fmt;
+use std::process;
 
 use anyhow::{Context as _, Result};
 use caps::{CapSet, Capability, CapsHashSet};
@@ -9,8 +10,14 @@ use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 use super::preflight::kernel_version;
 use super::realtime::allow_real_time;
+use crate::system::stderr;
 
-/// The user and group who may do nothing, `nobody`: the kernel's overflow uid.
+/// With the pid, a user and group id of this instance alone: no account has an id above 2^31,
+/// which some programs take for a negative number, and no pid is above 2^22.
+const OWN: u32 = 0xF000_0000;
+
+/// The user and group `nobody`, the kernel's overflow uid. Any service may be it, too, and then
+/// may signal the program.
 const NOBODY: u32 = 65534;
 
 /// What is left after [`drop_all`].
@@ -35,8 +42,9 @@ impl fmt::Display for Kept {
     }
 }
 
-/// Gives up root's user id and all capabilities but those that reading the map still takes,
-/// and keeps the right to read it in real time. `verbose`: says what was kept.
+/// Gives up root's user id, for one that nobody else has, and all capabilities but those that
+/// reading the map still takes; keeps the right to read it in real time. `verbose`: says what
+/// was kept.
 /// To be called while there is one thread: capabilities belong to each.
 ///
 /// # Errors
@@ -45,7 +53,7 @@ impl fmt::Display for Kept {
 pub fn drop_all(verbose: bool) -> Result<()> {
     let kept = keep_what_reading_takes().context("could not give up privileges")?;
     if verbose {
-        eprintln!("{kept}");
+        stderr::print(format_args!("{kept}\n"));
     }
     Ok(())
 }
@@ -58,17 +66,25 @@ fn keep_what_reading_takes() -> Result<Kept> {
     }
     if geteuid().is_root() {
         prctl::set_keepcaps(true).context("PR_SET_KEEPCAPS")?;
-        let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-        // Without CAP_SETUID, in some containers, root stays root: without capabilities.
-        let _ = setgroups(&[])
-            .and_then(|()| setresgid(gid, gid, gid))
-            .and_then(|()| setresuid(uid, uid, uid));
+        // A user namespace may have no such id. And without CAP_SETUID, in some containers,
+        // root stays root: without capabilities.
+        let _ = go_on_as(OWN + process::id()).or_else(|_| go_on_as(NOBODY));
     }
+    // After a change of the user, which sets it anew. Nobody but root looks into its memory
+    // then: it has the command lines of all users, also those that `--redact` hides.
+    prctl::set_dumpable(false).context("PR_SET_DUMPABLE")?;
     prctl::set_no_new_privs().context("PR_SET_NO_NEW_PRIVS")?;
     caps::clear(None, CapSet::Inheritable).context("inheritable capabilities")?;
     caps::set(None, CapSet::Effective, &capabilities).context("effective capabilities")?;
     caps::set(None, CapSet::Permitted, &capabilities).context("permitted capabilities")?;
     Ok(Kept { uid: geteuid(), capabilities, real_time })
+}
+
+fn go_on_as(id: u32) -> nix::Result<()> {
+    let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
+    setgroups(&[])?;
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)
 }
 
 /// Since Linux 5.19 only creating maps and loading programs takes CAP_BPF; before, all of

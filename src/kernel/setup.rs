@@ -2,20 +2,55 @@
 
 use libbpf_rs::{MapCore as _, MapFlags, Result};
 
-use super::preflight;
 use super::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
+use super::{preflight, tracefs};
+use crate::system::stderr;
 
-/// Whether the `tp/` hooks can be used beside their `tp_btf/` twins; where not, they are not
-/// loaded. `verbose`: says so.
-pub fn choose_hooks(open_skel: &mut OpenKernelAndUserMapSkel<'_>, verbose: bool) -> bool {
-    let with_tracefs = preflight::tracefs_is_readable();
-    let with_tp = with_tracefs && preflight::has_typed_tp();
-    open_skel.progs.exec_tp.set_autoload(with_tp);
-    open_skel.progs.exit_tp.set_autoload(with_tp);
-    if verbose && !with_tracefs {
-        eprintln!("tracefs can't be read: attaching the tp_btf/ programs only");
+/// What stands beside `exec_tp_btf` and `exit_tp_btf` on their tracepoints. The others are not
+/// loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twins {
+    /// `exec_tp` and `exit_tp`: best, since the kernel skips them for other reasons.
+    Tp,
+    /// `exec_tp_btf_2` and `exit_tp_btf_2`, where tracefs is out of reach.
+    TpBtf,
+    /// Nothing, where the kernel skips no `tp_btf/` program.
+    None,
+}
+
+/// Chooses the twins that can be used here. Where tracefs is missing, mounts it for this
+/// process alone, if that is allowed. `verbose`: says so.
+pub fn choose_hooks(open_skel: &mut OpenKernelAndUserMapSkel<'_>, verbose: bool) -> Twins {
+    let twins = if preflight::has_typed_tp() && reach_tracefs(verbose) {
+        Twins::Tp
+    } else if preflight::skips_tp_btf() {
+        Twins::TpBtf
+    } else {
+        Twins::None
+    };
+    open_skel.progs.exec_tp.set_autoload(twins == Twins::Tp);
+    open_skel.progs.exit_tp.set_autoload(twins == Twins::Tp);
+    open_skel.progs.exec_tp_btf_2.set_autoload(twins == Twins::TpBtf);
+    open_skel.progs.exit_tp_btf_2.set_autoload(twins == Twins::TpBtf);
+    twins
+}
+
+fn reach_tracefs(verbose: bool) -> bool {
+    if tracefs::is_readable() {
+        return true;
     }
-    with_tp
+    let mounted = tracefs::mount_for_us();
+    let is_readable = tracefs::is_readable();
+    if verbose {
+        stderr::print(match mounted {
+            Ok(()) if is_readable => "tracefs mounted, in a mount namespace of its own\n".into(),
+            Ok(()) => "tracefs can't be read: attaching tp_btf/ programs only\n".into(),
+            Err(error) => format!(
+                "tracefs can't be read, nor mounted ({error}): attaching tp_btf/ programs only\n"
+            ),
+        });
+    }
+    is_readable
 }
 
 /// Makes room for the pids whose events alone are recorded; none means all.

@@ -1,9 +1,11 @@
-//! What the system knows beside the records: `/proc`, cgroups, user names, clocks, signals.
+//! What the system knows beside the records: `/proc`, cgroups, user names, clocks, signals;
+//! and stderr, where a person is told.
 
 pub mod cgroups;
 pub mod clock;
 pub mod host;
 pub mod names;
 pub mod proc;
+pub mod stderr;
 pub mod stop;
 pub mod users;

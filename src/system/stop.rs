@@ -1,6 +1,6 @@
-//! The wish to end: Ctrl-C and its relatives.
+//! Reasons to end: Ctrl-C and its relatives, or that nobody reads stdout any more.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -28,13 +28,23 @@ impl Stop {
     ///
     /// # Errors
     ///
-    /// When the system refuses to wait: see ppoll(2).
+    /// When nobody reads stdout any more, as if something had been printed: a broken pipe. When
+    /// the system refuses to wait: see ppoll(2).
     pub fn wait(&self, other: BorrowedFd<'_>, time: Duration) -> Result<bool> {
-        let mut files = [self.0.as_fd(), other].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        let stdout = io::stdout();
+        let mut files = [
+            PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
+            PollFd::new(other, PollFlags::POLLIN),
+            // Nothing is asked for, so only an error or a hang-up is told.
+            PollFd::new(stdout.as_fd(), PollFlags::empty()),
+        ];
         match ppoll(&mut files, Some(TimeSpec::from_duration(time)), None) {
             // The caller asks again.
             Err(Errno::EINTR) => Ok(false),
             Err(errno) => Err(errno).context("could not wait"),
+            Ok(_) if files[2].any().unwrap_or(true) => {
+                Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("nobody reads stdout")
+            }
             Ok(_) => Ok(files[0].any().unwrap_or(true)),
         }
     }

@@ -1,17 +1,23 @@
 //! Options, signals, pipes and errors: what a user does to the program.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::signal::Signal;
+use nix::sys::stat::Mode;
 
 use crate::common::{Running, fdinfo, field, play, wait_until};
 use crate::support::{
-    Tracefs, Watcher, program, run_to_end, share_machine, short, watcher_command,
+    Tracefs, Watcher, parse, program, run_to_end, share_machine, short, text_of, watcher_command,
 };
 
 #[test]
@@ -55,6 +61,76 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut stderr = String::new();
     watcher.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+}
+
+/// The two ends of a terminal: the one that shows what is printed, and the one for a program.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let screen = posix_openpt(flags).expect("a terminal");
+    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("ours");
+    let name = ptsname_r(&screen).expect("a name");
+    let stdout = open(name.as_str(), flags, Mode::empty()).expect("the other end");
+    (screen.into(), stdout)
+}
+
+#[test]
+fn a_reader_that_goes_away_is_noticed_although_nothing_is_printed() {
+    let _machine = share_machine();
+    let (pipe_end, pipe) = nix::unistd::pipe2(OFlag::O_CLOEXEC).expect("a pipe");
+    let (socket_end, socket) = UnixStream::pair().expect("a pair of sockets");
+    let (screen, terminal) = terminal();
+    for (reader, stdout) in
+        [(pipe_end, pipe), (socket_end.into(), socket.into()), (screen, terminal)]
+    {
+        let options = ["--period", "3600", "-n", "NEVER"];
+        let watcher =
+            Watcher::spawn_into(stdout.into(), watcher_command(Tracefs::Mounted, &options));
+        drop(reader);
+        let (status, stderr) = watcher.end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
+    }
+}
+
+#[test]
+fn a_file_that_has_no_reader_is_no_reader_that_went_away() {
+    let _machine = share_machine();
+    let null = File::options().write(true).open("/dev/null").expect("/dev/null");
+    for stdout in [tempfile::tempfile().expect("a temporary file"), null] {
+        let options = ["--duration", "0.3", "-n", "NEVER"];
+        let watcher = Watcher::spawn_into(stdout, watcher_command(Tracefs::Mounted, &options));
+        let (status, stderr) = watcher.end();
+        assert_eq!(status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains("not shown"), "{stderr}");
+    }
+}
+
+/// A file that takes nothing, as on a full disk.
+fn full() -> File {
+    File::options().write(true).open("/dev/full").expect("/dev/full")
+}
+
+#[test]
+fn a_stderr_that_fails_changes_neither_the_data_nor_the_status() {
+    let _machine = share_machine();
+    let options = ["-v", "--period", "0.05", "-o", "json"];
+    let stdout = tempfile::tempfile().expect("a temporary file");
+    let mut command = watcher_command(Tracefs::Mounted, &options);
+    command.stdout(stdout.try_clone().expect("a descriptor")).stderr(full());
+    let mut watcher = Running::start(&mut command);
+    let mut pid = 0;
+    let printed = wait_until(|| {
+        (pid, _) = run_to_end(&mut play(&["exit", "3"]));
+        text_of(&stdout).contains(r#""event":"exit""#)
+    });
+    assert!(printed, "it prints nothing");
+    watcher.signal(Signal::SIGINT);
+    assert_eq!(watcher.child.wait().expect("it is ours").code(), Some(0));
+    let events = parse(&text_of(&stdout)).into_iter().filter(|event| event["pid"] == pid);
+    assert_eq!(events.map(|event| short(&event)).last().as_deref(), Some("exit 3"));
+
+    let mut refused = watcher_command(Tracefs::Mounted, &["--max-entries", "4294967295"]);
+    assert_eq!(run_to_end(refused.stderr(full())).1.code(), Some(1));
 }
 
 #[test]
@@ -131,10 +207,30 @@ fn bad_options_are_usage_errors() {
 
 #[test]
 fn a_map_too_large_for_the_kernel_is_refused_with_advice() {
-    let (status, stderr) = refusal(&["--max-entries", "4294967295"]);
-    assert_eq!(status, Some(1), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.contains("use a smaller --max-entries"), "{stderr}");
+    let advice = |verbose: &[&str]| {
+        let (status, stderr) = refusal(&[&["--max-entries", "4294967295"], verbose].concat());
+        assert_eq!(status, Some(1), "{stderr}");
+        let lines: Vec<_> = stderr.lines().map(str::to_owned).collect();
+        assert_eq!(lines.iter().any(|line| line.starts_with("libbpf: ")), verbose == ["-vv"]);
+        lines.into_iter().find(|line| line.contains("error: ")).expect("an error")
+    };
+    let plain = advice(&[]);
+    assert!(plain.contains("use a smaller --max-entries"), "{plain}");
+    assert_eq!([advice(&["-v"]), advice(&["-vv"])], [plain.clone(), plain]);
+}
+
+#[test]
+fn verbose_tells_what_the_program_does_and_twice_what_libbpf_says() {
+    let _machine = share_machine();
+    let told = |verbose: &[&str]| {
+        let options = [&["--duration", "0.1"], verbose].concat();
+        let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &options));
+        let stderr = watcher.wait().stderr;
+        ["privileges given up", "libbpf: "].map(|words| stderr.contains(words))
+    };
+    assert_eq!(told(&[]), [false, false]);
+    assert_eq!(told(&["-v"]), [true, false]);
+    assert_eq!(told(&["-vv"]), [true, true]);
 }
 
 #[test]

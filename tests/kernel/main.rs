@@ -12,6 +12,7 @@ mod edges;
 mod ends;
 mod execs;
 mod facts;
+mod hostile;
 mod interface;
 mod losses;
 mod memory;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -79,10 +80,13 @@ pub fn output_of(mut process: Running) -> (ExitStatus, String) {
 }
 
 /// Where the watcher finds tracefs, in a mount namespace of its own.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tracefs {
     Mounted,
+    /// The program mounts it.
     Absent,
+    /// The program has not the right to mount it.
+    Forbidden,
 }
 
 /// A running `kernel_and_user_map -o json`.
@@ -110,18 +114,23 @@ pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     command
 }
 
-fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
+/// Makes it so for the calling process.
+pub fn in_namespace(tracefs: Tracefs) -> io::Result<()> {
     const NONE: Option<&str> = None;
     unshare_mounts()?;
     match tracefs {
         Tracefs::Mounted => mount_tracefs()?,
-        Tracefs::Absent => {
+        Tracefs::Absent | Tracefs::Forbidden => {
             for dir in ["/sys/kernel/tracing", "/sys/kernel/debug"] {
                 if Path::new(dir).exists() {
                     mount(NONE, dir, Some("tmpfs"), MsFlags::empty(), NONE)?;
                 }
             }
         }
+    }
+    if tracefs == Tracefs::Forbidden {
+        // Root's next exec gives it no more than the bounding set has.
+        caps::drop(None, CapSet::Bounding, Capability::CAP_SYS_ADMIN).map_err(io::Error::other)?;
     }
     Ok(())
 }
@@ -223,15 +232,22 @@ impl Watcher {
     }
 
     /// Waits for the program to end by itself, and collects what it printed.
-    pub fn wait(mut self) -> Run {
+    pub fn wait(self) -> Run {
+        let stdout = self.stdout.as_ref().and_then(|file| file.try_clone().ok());
+        let (status, stderr) = self.end();
+        let stdout = stdout.as_ref().map_or_else(String::new, text_of);
+        Run { status, events: parse(&stdout), stdout, stderr }
+    }
+
+    /// The same for a stdout that can't be read: its status and its stderr.
+    pub fn end(mut self) -> (ExitStatus, String) {
         let mut status = None;
         let ended = wait_until(|| {
             status = self.has_ended();
             status.is_some()
         });
         assert!(ended, "the program does not end");
-        let (status, stdout, stderr) = (status.expect("it ended"), self.stdout(), self.stderr());
-        Run { status, events: parse(&stdout), stdout, stderr }
+        (status.expect("it ended"), self.stderr())
     }
 }
 
