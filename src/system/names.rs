@@ -28,6 +28,7 @@ impl NameLookup {
 
     /// To be called once a read.
     pub fn renew(&mut self) {
+        self.users.renew();
         self.cgroups.renew();
     }
 }
