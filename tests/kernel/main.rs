@@ -13,6 +13,7 @@ mod execs;
 mod facts;
 mod interface;
 mod losses;
+mod names;
 mod namespaces;
 mod storms;
 mod support;
