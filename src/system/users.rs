@@ -21,6 +21,10 @@ const MAY_WAIT: usize = 256;
 /// How long a read may wait for answers in all. A file answers in less than a millisecond.
 const PATIENCE: Duration = Duration::from_millis(10);
 
+/// The same for the read with the first question, which starts the thread and loads what it
+/// takes to ask: on an emulated CPU, more than 10 ms.
+const FIRST_PATIENCE: Duration = Duration::from_millis(100);
+
 /// After this time, a user without a name is asked for again: the service may have been down.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
@@ -53,7 +57,9 @@ impl Users {
 
     /// A read has ended: the next one has all its patience again.
     pub fn renew(&mut self) {
-        self.patience = PATIENCE;
+        if self.service.is_some() {
+            self.patience = PATIENCE;
+        }
     }
 
     fn is_nameless(&mut self, uid: u32) -> bool {
@@ -111,7 +117,7 @@ impl Default for Users {
             nameless_since: Instant::now(),
             service: None,
             waiting: HashSet::new(),
-            patience: PATIENCE,
+            patience: FIRST_PATIENCE,
         }
     }
 }
