@@ -29,9 +29,11 @@ impl<K: Copy + Eq + Hash> Remembered<K> {
 
     /// What is remembered of an id, if anything is.
     pub fn get(&mut self, id: K) -> Option<Option<Rc<str>>> {
-        if let Some(name) = self.newer.get(&id) {
-            return Some(name.clone());
-        }
+        self.newer.get(&id).cloned().or_else(|| self.get_older(id))
+    }
+
+    #[cold]
+    fn get_older(&mut self, id: K) -> Option<Option<Rc<str>>> {
         let name = self.older.remove(&id)?;
         self.insert(id, name.clone());
         Some(name)

@@ -46,9 +46,10 @@ impl Users {
         if !self.waiting.is_empty() {
             self.take_in_answers();
         }
-        if let Some(name) = self.names.get(uid) {
-            return name;
-        }
+        self.names.get(uid).unwrap_or_else(|| self.new_name(uid))
+    }
+
+    fn new_name(&mut self, uid: u32) -> Option<Rc<str>> {
         if !self.is_nameless(uid) && self.ask(uid).is_err() {
             self.nameless.insert(uid, None); // no room for a thread now
         }

@@ -123,8 +123,7 @@ fn many_unknown_ids_share_a_walk() {
 #[test]
 fn a_process_tells_its_cgroup_only_if_that_is_the_one() {
     let Some(root) = mount_point() else { return };
-    let mut cgroups = Cgroups::default();
-    cgroups.steps = 0; // no walk
+    let mut cgroups = Cgroups { steps: 0, ..Cgroups::default() }; // no walk
     let ours = fs::read_to_string("/proc/self/cgroup").expect("/proc is mounted");
     let ours = ours.lines().find_map(|line| line.strip_prefix("0::")).expect("version 2");
     let folder = root.join(ours.trim_start_matches('/'));

@@ -20,8 +20,8 @@ fn name_in_the_end(users: &mut Users, uid: u32) -> Rc<str> {
 
 #[test]
 fn root_has_a_name_and_an_unused_id_has_none() {
-    let mut users = Users::default();
-    users.patience = Duration::from_secs(60); // the machine may be busy
+    // The machine may be busy.
+    let mut users = Users { patience: Duration::from_secs(60), ..Users::default() };
     assert_eq!(users.name(0).as_deref(), Some("root"));
     assert_eq!(users.name(0).as_deref(), Some("root"));
     assert_eq!(users.name(4_000_000_000), None);
