@@ -92,12 +92,12 @@ impl Reporter {
     /// When stdout can't be written to.
     pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
         let origin = match self.filter.asks_for_cgroup() {
-            true => self.names.cgroup(event.origin),
+            true => self.names.cgroup(event.origin, event.process.pid),
             false => None,
         };
         let mut is_printed = false;
         if self.filter.passes(event, origin.as_deref()) {
-            let names = self.names.names_of(event.common);
+            let names = self.names.names_of(event.common, event.process.pid);
             for report in &mut self.reports {
                 is_printed |= report.event(&mut self.sink.output(self.clock), event, &names)?;
             }
@@ -143,7 +143,7 @@ impl Reporter {
         let mut alive = Vec::new();
         for (process, live) in live.filter(|(_, live)| self.all || !live.was_running()) {
             let event = live.event(process.pid, now, EventKind::Exec);
-            let names = self.names.names_of(event.common);
+            let names = self.names.names_of(event.common, event.process.pid);
             if self.filter.passes_process(&event, names.cgroup.as_deref()) {
                 let age_ns = now.saturating_sub(process.start_time);
                 alive.push(Alive { event, names, age_ns, cpu_ns: None });
@@ -193,6 +193,7 @@ impl Reporter {
         self.sink.flush()?;
         self.written = self.printed;
         clock::follow(&mut self.clock);
+        self.names.renew();
         Ok(())
     }
 

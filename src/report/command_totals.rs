@@ -1,4 +1,7 @@
 //! `--summary`: the commands that ran, grouped by name, at the end.
+//!
+//! Users choose the names, and so how many there are: beyond some number, further ones are
+//! counted together.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -14,6 +17,12 @@ use super::units::{format_duration, format_memory};
 use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::wait_status::Outcome;
+
+/// How many names are counted apart. One takes 165 bytes, so all take 1.6 MiB.
+const MOST_NAMES: usize = 10_000;
+
+/// The row of all further names. No name can look like it: its parentheses would be quoted.
+const OTHERS: &str = "(others)";
 
 /// What the processes of one name have come to, from their exits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,21 +44,22 @@ pub struct CommandTotals {
     as_json: bool,
     colour: bool,
     totals: HashMap<Vec<u8>, Total>,
+    others: Total,
 }
 
 impl CommandTotals {
     pub fn new(as_json: bool, colour: bool) -> Self {
-        Self { as_json, colour, totals: HashMap::new() }
+        Self { as_json, colour, totals: HashMap::new(), others: Total::default() }
     }
 
     /// Counts an exit; an exec does not count.
     fn add(&mut self, event: &Event<'_>) {
         let EventKind::Exit { outcome, duration, usage } = event.kind else { return };
         let comm = &*event.common.comm;
-        if !self.totals.contains_key(comm) {
+        if !self.totals.contains_key(comm) && self.totals.len() < MOST_NAMES {
             self.totals.insert(comm.to_vec(), Total::default());
         }
-        let Some(total) = self.totals.get_mut(comm) else { return };
+        let total = self.totals.get_mut(comm).unwrap_or(&mut self.others);
         total.count += 1;
         total.failures += u64::from(outcome.is_some_and(|end| end != Outcome::Exited(0)));
         total.total_duration += duration.unwrap_or(0);
@@ -60,12 +70,15 @@ impl CommandTotals {
         }
     }
 
-    /// The commands, that with the longest total duration first.
-    fn sorted(&self) -> Vec<(&[u8], &Total)> {
-        let mut totals: Vec<_> = self.totals.iter().map(|(comm, total)| (&**comm, total)).collect();
+    /// The commands, that with the longest total duration first. The last one has no name: all
+    /// others, if there are any.
+    fn sorted(&self) -> Vec<(Option<&[u8]>, &Total)> {
+        let named = self.totals.iter().map(|(comm, total)| (Some(&**comm), total));
+        let mut totals: Vec<_> = named.collect();
         totals.sort_by(|(comm_a, a), (comm_b, b)| {
             b.total_duration.cmp(&a.total_duration).then_with(|| comm_a.cmp(comm_b))
         });
+        totals.extend((self.others.count > 0).then_some((None, &self.others)));
         totals
     }
 
@@ -78,7 +91,8 @@ impl CommandTotals {
             "COMMAND", "COUNT", "FAILED", "TOTAL", "LONGEST", "CPU", "MEMORY"
         )?;
         for (comm, total) in self.sorted() {
-            let mut name = Quoted::unix_raw(comm).force(false).to_string();
+            let quoted = |comm| Quoted::unix_raw(comm).force(false).to_string();
+            let mut name = comm.map_or_else(|| OTHERS.into(), quoted);
             cut(&mut name, 24);
             let pad = 24_usize.saturating_sub(name.width());
             writeln!(
@@ -102,7 +116,7 @@ impl CommandTotals {
             let line = TotalLine {
                 event: "command",
                 time: Time(out.clock.utc(time)),
-                comm: String::from_utf8_lossy(comm),
+                comm: comm.map(String::from_utf8_lossy),
                 count: total.count,
                 failures: total.failures,
                 total_duration_ns: total.total_duration,
@@ -131,7 +145,8 @@ impl Report for CommandTotals {
 struct TotalLine<'a> {
     event: &'static str,
     time: Time,
-    comm: Cow<'a, str>,
+    /// `None`: all others.
+    comm: Option<Cow<'a, str>>,
     count: u64,
     failures: u64,
     total_duration_ns: u64,
@@ -177,7 +192,7 @@ mod tests {
         exit(&mut totals, b"sh", 0, 40, usage(1, 10));
         exit(&mut totals, b"cc", 1 << 8, 20, usage(6, 80));
         let [(first, _), (second, total)] = totals.sorted()[..] else { panic!("{totals:?}") };
-        assert_eq!((first, second), (&b"sh"[..], &b"cc"[..]));
+        assert_eq!((first, second), (Some(&b"sh"[..]), Some(&b"cc"[..])));
         assert_eq!(
             *total,
             Total {
@@ -189,6 +204,46 @@ mod tests {
                 max_rss_kib: Some(100),
             }
         );
+    }
+
+    fn printed(totals: &mut CommandTotals) -> String {
+        let mut bytes = Vec::new();
+        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+        totals.end(&mut out, 0).expect("memory");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    #[test]
+    fn names_beyond_a_number_are_counted_together() {
+        for as_json in [false, true] {
+            let mut totals = CommandTotals::new(as_json, false);
+            let mut exit = |comm: &str| {
+                exit(&mut totals, comm.as_bytes(), 1 << 8, 10, Usage::default());
+            };
+            exit("(others)");
+            for i in 0..100_000 {
+                exit(&i.to_string());
+            }
+            exit("0");
+            exit("99999");
+            exit("(others)");
+            assert_eq!(totals.totals.len(), MOST_NAMES);
+
+            let text = printed(&mut totals);
+            let last = text.lines().last().expect("a line");
+            let others = 1 + 100_000 + 3 - (MOST_NAMES + 2);
+            if as_json {
+                let last: serde_json::Value = serde_json::from_str(last).expect("JSON");
+                assert_eq!(last["comm"], serde_json::Value::Null);
+                assert_eq!((&last["count"], &last["failures"]), (&others.into(), &others.into()));
+                assert!(text.contains(r#""comm":"(others)","count":2,"#));
+            } else {
+                let row = |name: &str, count| format!("\n{name:<24} {count:>7} {count:>7} ");
+                assert!(text.contains(&row("(others)", others)), "{last}");
+                assert!(text.contains(&row("'(others)'", 2)), "a name does not look like it");
+                assert!(text.contains(&row("0", 2)), "who came before goes on");
+            }
+        }
     }
 
     #[test]
@@ -203,10 +258,7 @@ mod tests {
             max_rss_kib: Some(1_048_575),
         };
         totals.totals.insert(vec![b'x'; 15], total);
-        let mut bytes = Vec::new();
-        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
-        totals.end(&mut out, 0).expect("memory");
-        let text = String::from_utf8(bytes).expect("UTF-8");
+        let text = printed(&mut totals);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
         assert!(lines[2].ends_with("1023.9 MiB"), "{text}");

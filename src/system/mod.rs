@@ -6,6 +6,7 @@ pub mod clock;
 pub mod host;
 pub mod names;
 pub mod proc;
+pub mod remembered;
 pub mod stderr;
 pub mod stop;
 pub mod users;

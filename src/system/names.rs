@@ -7,7 +7,8 @@ use super::users::Users;
 use crate::process::event::Names;
 use crate::process::record::Common;
 
-/// Looks names up, each once, as long as memory allows.
+/// Looks names up, each once, as long as memory allows. What takes long to look up is not known
+/// for a while: a read does a bounded part of the work.
 #[derive(Debug, Default)]
 pub struct NameLookup {
     users: Users,
@@ -15,12 +16,19 @@ pub struct NameLookup {
 }
 
 impl NameLookup {
-    pub fn names_of(&mut self, common: &Common) -> Names {
-        Names { user: self.users.name(common.uid), cgroup: self.cgroup(common) }
+    /// The names of what a process is or was, at an event.
+    pub fn names_of(&mut self, common: &Common, pid: u32) -> Names {
+        Names { user: self.users.name(common.uid), cgroup: self.cgroup(common, pid) }
     }
 
     /// The path of a cgroup alone.
-    pub fn cgroup(&mut self, common: &Common) -> Option<Rc<str>> {
-        self.cgroups.path(common.cgroup_id)
+    pub fn cgroup(&mut self, common: &Common, pid: u32) -> Option<Rc<str>> {
+        self.cgroups.path(common.cgroup_id, pid)
+    }
+
+    /// To be called once a read.
+    pub fn renew(&mut self) {
+        self.users.renew();
+        self.cgroups.renew();
     }
 }

@@ -16,6 +16,7 @@ mod hostile;
 mod interface;
 mod losses;
 mod memory;
+mod names;
 mod namespaces;
 mod soak;
 mod storms;
