@@ -50,7 +50,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     setup::want_pids(&skel, &options.pid)?;
     let stdout = Sink::stdout()?;
 
-    // Attach: from here on, every exec and every exit puts a record into the map.
+    // Attach: the programs run at every exec and every exit. When all are there, records count.
     skel.attach()?;
     let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
@@ -80,7 +80,8 @@ fn read_and_report(
         let read_at = boot_now();
         watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
     }
-    watch.end(skel); // before any hook goes: the account is true until then
+    // The watch ends before any hook goes: until then, its account is true.
+    watch.end(skel);
     watch.report(read(&skel.maps.process_map)?, boot_now(), skel)?;
 
     // Detach. What a program was still recording is in the map now.

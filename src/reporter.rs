@@ -1,6 +1,7 @@
 //! Gives events to the reports: those that the filter lets pass, with their names.
 
 use std::io;
+use std::rc::Rc;
 
 use anyhow::{Context as _, Result};
 
@@ -91,10 +92,7 @@ impl Reporter {
     ///
     /// When stdout can't be written to.
     pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
-        let origin = match self.filter.asks_for_cgroup() {
-            true => self.names.cgroup(event.origin, event.process.pid),
-            false => None,
-        };
+        let origin = self.cgroup_asked_for(event);
         let mut is_printed = false;
         if self.filter.passes(event, origin.as_deref()) {
             let names = self.names.names_of(event.common, event.process.pid);
@@ -112,6 +110,12 @@ impl Reporter {
         };
         *count += 1;
         Ok(())
+    }
+
+    /// The path of the cgroup that the filter asks for.
+    fn cgroup_asked_for(&mut self, event: &Event<'_>) -> Option<Rc<str>> {
+        let asks = self.filter.asks_for_cgroup();
+        asks.then(|| self.names.cgroup(event.origin, event.process.pid)).flatten()
     }
 
     /// Reports what was lost by `time` (boot-clock nanoseconds), if anything was.
@@ -140,20 +144,23 @@ impl Reporter {
         let wanted = self.reports.iter().map(|report| report.processes_wanted(window)).max();
         let Some(wanted) = wanted.filter(|&wanted| wanted > 0) else { return Ok(()) };
         let now = boot_now();
-        let mut alive = Vec::new();
-        for (process, live) in live.filter(|(_, live)| self.all || !live.was_running()) {
+        let (mut events, all) = (Vec::new(), self.all);
+        for (process, live) in live.filter(|(_, live)| all || !live.was_running()) {
             let event = live.event(process.pid, now, EventKind::Exec);
-            let names = self.names.names_of(event.common, event.process.pid);
-            if self.filter.passes_process(&event, names.cgroup.as_deref()) {
-                let age_ns = now.saturating_sub(process.start_time);
-                alive.push(Alive { event, names, age_ns, cpu_ns: None });
+            let cgroup = self.cgroup_asked_for(&event);
+            if self.filter.passes_process(&event, cgroup.as_deref()) {
+                events.push(event);
             }
         }
-        alive.sort_by_key(|alive| (alive.event.process.start_time, alive.event.process.pid));
-        alive.drain(..alive.len().saturating_sub(wanted));
-        for process in &mut alive {
-            process.cpu_ns = proc::cpu_of(process.event.process);
-        }
+        events.sort_by_key(|event| (event.process.start_time, event.process.pid));
+        events.drain(..events.len().saturating_sub(wanted));
+        let describe = |event: Event<'a>| Alive {
+            names: self.names.names_of(event.common, event.process.pid),
+            age_ns: now.saturating_sub(event.process.start_time),
+            cpu_ns: proc::cpu_of(event.process),
+            event,
+        };
+        let alive: Vec<_> = events.into_iter().map(describe).collect();
         let Self { reports, sink, clock, .. } = self;
         reports
             .iter_mut()
