@@ -22,6 +22,7 @@ pub mod json;
 pub mod processes;
 pub mod sink;
 pub mod units;
+pub mod word;
 
 /// What a report makes of each thing that happens. Most care for some of them only; times are
 /// in boot-clock nanoseconds.
