@@ -54,7 +54,7 @@ static const struct part own_parts[] = {
 
 static const struct part *const lists[] = {
 	own_parts,	  births_parts, ends_parts,    exec_parts,
-	namespaces_parts, storm_parts,	threads_parts,
+	namespaces_parts, storm_parts,	threads_parts, hostile_parts,
 };
 
 void play(char **argv)

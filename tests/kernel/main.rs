@@ -8,14 +8,17 @@ mod basics;
 mod births;
 #[path = "../common/mod.rs"]
 mod common;
+mod crowds;
 mod ends;
 mod execs;
 mod facts;
 mod interface;
+mod lies;
 mod losses;
 mod namespaces;
 mod storms;
 mod support;
+mod terminal;
 mod threads;
 mod truth;
 mod views;
