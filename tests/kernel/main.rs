@@ -12,6 +12,7 @@ mod crowds;
 mod ends;
 mod execs;
 mod facts;
+mod faults;
 mod interface;
 mod lies;
 mod losses;
