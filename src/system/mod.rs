@@ -4,5 +4,6 @@ pub mod cgroups;
 pub mod clock;
 pub mod names;
 pub mod proc;
+pub mod slow_file;
 pub mod stop;
 pub mod users;

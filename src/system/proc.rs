@@ -1,12 +1,14 @@
 //! What `/proc` knows of processes that the records do not tell of.
 
+use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use procfs::process::{Process, Stat, all_processes};
 
 use super::cgroups;
+use super::slow_file::SlowFiles;
 use crate::process::record::{Common, ProcessId, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
@@ -58,9 +60,14 @@ fn is_alive(stat: &Stat) -> bool {
     !matches!(stat.state, 'Z' | 'X') || stat.num_threads > 1
 }
 
-/// The argv of a process as it is in memory, each argument with its NUL.
+/// The argv of a process as it is in memory, each argument with its NUL. This waits for as long
+/// as the process likes ([`super::slow_file`]).
 fn cmdline(pid: u32) -> Vec<u8> {
-    fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+    fs::read(cmdline_of(pid)).unwrap_or_default()
+}
+
+fn cmdline_of(pid: u32) -> PathBuf {
+    format!("/proc/{pid}/cmdline").into()
 }
 
 fn stat_of(process: ProcessId) -> Option<Stat> {
@@ -74,9 +81,13 @@ pub fn is_gone(process: ProcessId) -> bool {
     stat_of(process).is_none()
 }
 
-/// The whole argv of a process that still runs.
+thread_local! {
+    static SLOW_FILES: RefCell<SlowFiles> = RefCell::default();
+}
+
+/// The whole argv of a process that still runs, if it tells soon.
 pub fn argv_of(process: ProcessId) -> Option<Vec<u8>> {
-    let argv = cmdline(process.pid);
+    let argv = SLOW_FILES.with_borrow_mut(|files| files.read(cmdline_of(process.pid)))?;
     // Asked after reading: what was read belongs to the process that still has the pid.
     stat_of(process).map(|_| argv)
 }

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -127,6 +127,11 @@ fn run_hostile() -> Vec<Ran> {
         }
         std::fs::remove_file(program).expect("the link");
     }
+    // The longest result, before a command that fills the window.
+    let mut command = play(&["signal", &libc::SIGRTMAX().to_string(), &"x".repeat(150)]);
+    let (pid, status) = run_to_end(by_attacker(&mut command));
+    assert_eq!(status.signal(), Some(libc::SIGRTMAX()));
+    ran.push((pid, args_of(&command).into_iter().map(String::into_bytes).collect()));
     ran
 }
 
@@ -209,12 +214,12 @@ fn no_text_forges_an_event_in_json_a_file_or_a_terminal() {
 fn no_text_spoils_the_list_of_processes_or_the_summary() {
     let _machine = own_machine();
     let (list, tty) = Terminal::open(80, 100);
-    let options = ["--view", "processes", "--period", "0.05", "--color", "never"];
+    let options = ["--view", "processes", "--period", "0.2", "--color", "never"];
     let lists = Watcher::spawn_into(tty, watcher_command(Tracefs::Mounted, &options));
     let (summary, tty) = Terminal::open(80, 100);
     let options = ["--summary", "--color", "never"];
     let sums = Watcher::spawn_into(tty, watcher_command(Tracefs::Mounted, &options));
-    let json = Watcher::start(&["--view", "processes", "--period", "0.05", "--summary"]);
+    let json = Watcher::start(&["--view", "processes", "--period", "0.5", "--summary"]);
     let start = |text: &Vec<u8>| {
         let mut command = play(&["sleep"]);
         by_attacker(command.arg0(OsStr::from_bytes(text)).arg(OsStr::from_bytes(text)));
@@ -307,6 +312,7 @@ fn a_rewritten_argv_never_replaces_what_the_kernel_has_recorded() {
         }
     }
     let run = watcher.finish();
+    let mut completed = 0;
     for (pid, given, is_rewritten, may_pass) in runs {
         let [exec, exit] = run.of(pid)[..] else { panic!("{:#?}", run.of(pid)) };
         assert_eq!(exec["args"], exit["args"]);
@@ -315,12 +321,14 @@ fn a_rewritten_argv_never_replaces_what_the_kernel_has_recorded() {
         assert_eq!(shown[..ARGS_SIZE], given[..ARGS_SIZE], "{exec}");
         if exec["args_truncated"] == true {
             assert_eq!(shown.len(), ARGS_SIZE + 1, "{exec}");
-            assert!(is_rewritten && !may_pass, "{exec}");
         } else {
+            completed += 1;
             assert_eq!(shown.len(), given.len(), "{exec}");
-            assert!(shown == given || may_pass, "{exec}");
+            assert!(shown == given || may_pass && is_rewritten, "{exec}");
         }
     }
+    // On a busy machine, a process that does not answer soon is given up.
+    assert!(completed > 0, "no command line is ever completed");
 }
 
 #[test]
