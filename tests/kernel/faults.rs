@@ -176,12 +176,17 @@ fn a_clock_that_jumps_takes_the_times_with_it_but_not_the_order() {
     let mut runs = Vec::new();
     for hours in [3, -5, 100, 0] {
         clock.set(hours);
-        // The read that comes next notices; what is in it has the time of before.
-        let (pid, _) = run_to_end(&mut play(&["exit", "0"]));
-        watcher.wait_for("an exit", |event| event["event"] == "exit" && event["pid"] == pid);
+        // The read that comes next notices. What has happened by then, and is printed later,
+        // may have the time of before or after.
+        let is_told = |pid: u32| {
+            watcher.wait_for("an exit", |event| event["event"] == "exit" && event["pid"] == pid);
+        };
+        is_told(run_to_end(&mut play(&["exit", "0"])).0);
         let before = Timestamp::now();
         let truth = Truth::of(&mut play(&["exit", "3"]));
-        runs.push((before, truth, Timestamp::now()));
+        let after = Timestamp::now();
+        is_told(truth.pid);
+        runs.push((before, truth, after));
     }
     // Back and forth while many run.
     let processes = 300;
