@@ -1,8 +1,6 @@
 //! What is asked of `/proc` beside the records. There may be thousands of such questions, so
 //! they are asked a few at a time, while no read of the map is due.
 
-use std::cell::LazyCell;
-
 use crate::process::record::{Kind, ProcessId, Record};
 use crate::process::redaction::Redaction;
 use crate::process::tracker::Tracker;
@@ -19,8 +17,8 @@ const COMPLETED_A_READ: usize = 256;
 /// The questions that are still to be asked.
 #[derive(Debug)]
 pub struct Look {
-    /// Whether `/proc` shows the pids that the records have, without privileges.
-    has_proc: LazyCell<bool>,
+    /// Whether `/proc` shows the pids that the records have.
+    has_proc: bool,
     /// When the watch began, in nanoseconds on the boot clock.
     begin: u64,
     /// The processes that were running then.
@@ -36,11 +34,14 @@ pub struct Look {
 }
 
 impl Look {
+    /// To be called when privileges have been given up: some of the questions start a thread,
+    /// which keeps what it begins with.
     pub fn begin(begin: u64) -> Self {
+        let has_proc = proc::is_usable();
         Self {
-            has_proc: LazyCell::new(proc::is_usable),
+            has_proc,
             begin,
-            running: if proc::is_usable() { proc::running() } else { None },
+            running: has_proc.then(proc::running).flatten(),
             exits_lost: false,
             living: Vec::new(),
             gone: Vec::new(),
@@ -73,7 +74,7 @@ impl Look {
             self.gone.extend(gone.map(|process| (now, process)));
         } else if self.exits_lost {
             self.exits_lost = false;
-            if *self.has_proc {
+            if self.has_proc {
                 self.living.extend(tracker.live().map(|(process, _)| process));
             }
         }
@@ -93,7 +94,7 @@ impl Look {
     /// Completes a command line that was too long for its record, while its process lives.
     pub fn complete(&mut self, record: &mut Record) {
         let Kind::Exec(program) = &mut record.kind else { return };
-        if program.args_truncated() && self.completed < COMPLETED_A_READ && *self.has_proc {
+        if program.args_truncated() && self.completed < COMPLETED_A_READ && self.has_proc {
             self.completed += 1;
             if let Some(argv) = proc::argv_of(record.process) {
                 program.complete(argv);

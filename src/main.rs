@@ -52,8 +52,8 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Attach: the programs run at every exec and every exit. When all are there, records count.
     skel.attach()?;
-    let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
+    let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
 
     // Read and report, until Ctrl-C.
     let stop = stop::on_signals()?;

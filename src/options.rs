@@ -68,7 +68,7 @@ pub struct Options {
     pub cgroup: Option<String>,
 
     /// Only processes of the container whose id begins so
-    #[arg(long, value_name = "ID", value_parser = container, help_heading = FILTERS)]
+    #[arg(long, value_name = "ID", value_parser = container_here, help_heading = FILTERS)]
     pub container: Option<String>,
 
     /// Only exits other than with code 0
@@ -164,6 +164,12 @@ fn user(text: &str) -> Result<u32, String> {
         Ok(None) => Err("there is no such user".into()),
         Err(error) => Err(format!("the user can't be looked up: {error}")),
     }
+}
+
+fn container_here(text: &str) -> Result<String, String> {
+    let id = container(text)?;
+    cgroups::needed_mount_point()?;
+    Ok(id)
 }
 
 fn container(text: &str) -> Result<String, String> {

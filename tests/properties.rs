@@ -14,8 +14,10 @@ use kernel_and_user_map::report::columns::TimeColumn;
 use kernel_and_user_map::report::events_json::EventsJson;
 use kernel_and_user_map::report::events_table::EventsTable;
 use kernel_and_user_map::report::watch_json::WatchJson;
+use kernel_and_user_map::report::word::is_unseen;
 use kernel_and_user_map::report::{Output, Report, TimeStyle, Window};
 use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr as _;
 
 const KEY: usize = size_of::<types::process_key>();
 const VALUE: usize = size_of::<types::process_info>();
@@ -31,6 +33,11 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         b"\xc2\x85",
         b"\xe2\x80\xa8",
         b"\xe2\x80\xae",
+        b"\xe2\x80\xac",
+        b"\xd8\x9c",
+        b"\xcc\x81",
+        b"\xef\xb8\x8f",
+        b"\xf3\xa0\x81\x81",
         b"\xff",
         b"\xe2\x80",
         b"'",
@@ -118,6 +125,8 @@ proptest! {
         let line = line.strip_suffix('\n').expect("a line");
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
+        prop_assert!(!line.contains(is_unseen), "{line:?}");
+        prop_assert!(width.is_none_or(|width| line.width() <= width.max(80)), "{line:?}");
     }
 
     #[test]
@@ -176,7 +185,8 @@ proptest! {
         let program = Program::new(filename, argv, size);
         let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
         let line = printed(&mut EventsJson::default(), None, &program, &comm, status);
-        prop_assert!(!line.trim_end_matches('\n').contains(char::is_control), "{line:?}");
+        let printed = line.trim_end_matches('\n');
+        prop_assert!(!printed.contains(|c: char| c.is_control() || is_unseen(c)), "{line:?}");
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         prop_assert_eq!(&value["args"], &serde_json::json!(args));
         prop_assert_eq!(&value["comm"], &serde_json::json!(String::from_utf8_lossy(&comm)));

@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use os_display::Quoted;
 use unicode_width::UnicodeWidthChar as _;
 
+use super::word::{CUT, Word};
 use super::{Output, TimeStyle, Window};
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
@@ -19,8 +19,9 @@ pub const BOLD: Style = Style::new().bold();
 pub const RED: Style = AnsiColor::Red.on_default();
 pub const DIM: Style = Style::new().dimmed();
 
-/// The narrowest COMMAND: a terminal that is narrower still wraps the line.
-const COMMAND_MIN: usize = 13;
+/// The narrowest COMMAND, what 80 columns leave behind the longest name of a signal: a terminal
+/// that is narrower still wraps the line.
+const COMMAND_MIN: usize = 11;
 
 /// A style, if there are colours.
 pub fn style(style: Style, colour: bool) -> Style {
@@ -117,7 +118,7 @@ pub fn set_command(
     // Writing to a String does not fail.
     let _ = match known {
         Some(program) => write_args(command, program.args(), program.args_truncated()),
-        None => write!(command, "[{}]", Quoted::unix_raw(&event.common.comm).force(false)),
+        None => write!(command, "[{}]", Word::new(&event.common.comm)),
     };
     if let Some(window) = window {
         cut(command, window.columns.saturating_sub(columns_before).max(COMMAND_MIN));
@@ -130,10 +131,12 @@ fn write_args<'a>(
     truncated: bool,
 ) -> fmt::Result {
     for (i, arg) in args.enumerate() {
-        let space = if i == 0 { "" } else { " " };
-        write!(command, "{space}{}", Quoted::unix_raw(arg).force(false))?;
+        match i {
+            0 => write!(command, "{}", Word::first(arg))?,
+            _ => write!(command, " {}", Word::new(arg))?,
+        }
     }
-    command.write_str(if truncated { "…" } else { "" })
+    if truncated { command.write_char(CUT) } else { Ok(()) }
 }
 
 /// Cuts text to a number of terminal columns; `…` takes the place of the rest.
@@ -144,7 +147,7 @@ pub fn cut(text: &mut String, columns: usize) {
         let width = c.width().unwrap_or(0);
         if used + width > columns {
             text.truncate(end);
-            text.push('…');
+            text.push(CUT);
             return;
         }
         used += width;

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write as _};
 
-use os_display::Quoted;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::columns::{BOLD, cut, style};
 use super::json::{Time, write_line};
 use super::units::{format_duration, format_memory};
+use super::word::Word;
 use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::wait_status::Outcome;
@@ -23,6 +23,10 @@ const MOST_NAMES: usize = 10_000;
 
 /// The row of all further names. No name can look like it: its parentheses would be quoted.
 const OTHERS: &str = "(others)";
+
+/// Behind a name of Hebrew or Arabic letters, a terminal may show numbers from right to left:
+/// FAILED in the place of COUNT. This mark, which nobody sees, ends that.
+const LEFT_TO_RIGHT: char = '\u{200e}';
 
 /// What the processes of one name have come to, from their exits.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,10 +95,12 @@ impl CommandTotals {
             "COMMAND", "COUNT", "FAILED", "TOTAL", "LONGEST", "CPU", "MEMORY"
         )?;
         for (comm, total) in self.sorted() {
-            let quoted = |comm| Quoted::unix_raw(comm).force(false).to_string();
-            let mut name = comm.map_or_else(|| OTHERS.into(), quoted);
+            let mut name = comm.map_or_else(|| OTHERS.into(), |comm| Word::new(comm).to_string());
             cut(&mut name, 24);
             let pad = 24_usize.saturating_sub(name.width());
+            if !name.is_ascii() {
+                name.push(LEFT_TO_RIGHT);
+            }
             writeln!(
                 out,
                 "{name}{:pad$} {:>7} {:>7} {:>8} {:>8} {:>8} {:>9}",
@@ -244,6 +250,19 @@ mod tests {
                 assert!(text.contains(&row("0", 2)), "who came before goes on");
             }
         }
+    }
+
+    #[test]
+    fn a_name_from_right_to_left_leaves_the_numbers_in_their_order() {
+        let mut totals = CommandTotals::new(false, false);
+        exit(&mut totals, "שלום".as_bytes(), 1 << 8, 10, Usage::default());
+        exit(&mut totals, b"plain", 0, 5, Usage::default());
+        let mut bytes = Vec::new();
+        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+        totals.end(&mut out, 0).expect("memory");
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        assert!(text.contains("שלום\u{200e}    "), "{text}");
+        assert!(text.contains("\nplain     "), "{text}");
     }
 
     #[test]

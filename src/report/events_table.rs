@@ -13,6 +13,7 @@ use crate::process::loss::Loss;
 use crate::process::wait_status::Outcome;
 
 const HEADER: &str = "EVENT     PID    PPID USER       DURATION  RESULT    COMMAND";
+const RESULT_WIDTH: usize = 9;
 
 /// Prints a line for each event.
 #[derive(Debug)]
@@ -52,7 +53,10 @@ impl Report for EventsTable {
                 ("exit", duration, Some(outcome), colour)
             }
         };
-        let before = self.time.heading().len() + HEADER.len() - "COMMAND".len();
+        let result = result.map_or("-".into(), format_outcome);
+        // SIGRTMIN+15 is wider than its column.
+        let wider = result.len().saturating_sub(RESULT_WIDTH);
+        let before = self.time.heading().len() + HEADER.len() - "COMMAND".len() + wider;
         set_command(&mut self.command, event, names, out.window, before);
         let style = style(colour, self.colour);
         let time = self.time.text(&out.clock, event.time);
@@ -60,12 +64,12 @@ impl Report for EventsTable {
         // Writing to a String does not fail; one that pads does not write byte by byte.
         let _ = writeln!(
             self.line,
-            "{style}{time}{name:<5}{:>8}{:>8} {:<10} {:>8}  {:<9} {}{style:#}",
+            "{style}{time}{name:<5}{:>8}{:>8} {:<10} {:>8}  {:<RESULT_WIDTH$} {}{style:#}",
             event.process.pid,
             event.common.ppid,
             user_column(names.user.as_deref(), event.common.uid),
             duration.map_or("-".into(), format_duration),
-            result.map_or("-".into(), format_outcome),
+            result,
             self.command,
         );
         out.write_all(self.line.as_bytes())?;

@@ -9,6 +9,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
+use super::word::is_unseen;
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
 use crate::process::record::Program;
@@ -116,8 +117,8 @@ impl Serialize for Time {
     }
 }
 
-/// Escapes DEL and the C1 control characters too. JSON allows them, but U+009B alone can
-/// drive a terminal that shows the text.
+/// Escapes more than JSON asks for: DEL and the C1 controls, since U+009B alone can drive a
+/// terminal that shows the text; and what the terminal would show nothing of.
 struct NoControls;
 
 impl Formatter for NoControls {
@@ -126,14 +127,16 @@ impl Formatter for NoControls {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let is_control = |c: char| matches!(c, '\u{7f}'..='\u{9f}');
+        let is_control =
+            |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}') || is_unseen(c);
         let mut rest = fragment;
         while let Some(at) = rest.find(is_control) {
             let (plain, control) = rest.split_at(at);
             let mut chars = control.chars();
-            let code = chars.next().map_or(0, u32::from);
             CompactFormatter.write_string_fragment(out, plain)?;
-            write!(out, "\\u{code:04x}")?;
+            for unit in chars.next().unwrap_or_default().encode_utf16(&mut [0; 2]) {
+                write!(out, "\\u{unit:04x}")?;
+            }
             rest = chars.as_str();
         }
         CompactFormatter.write_string_fragment(out, rest)

@@ -25,6 +25,7 @@ pub mod processes;
 pub mod sink;
 pub mod units;
 pub mod watch_json;
+pub mod word;
 
 /// What a report makes of each thing that happens. Most care for some of them only; times are
 /// in boot-clock nanoseconds.

@@ -170,6 +170,19 @@ fn id_of(folder: &Path) -> Option<u64> {
     fs::metadata(folder).ok().map(|folder| folder.ino())
 }
 
+/// The mount point, for a filter that would hide everything without it.
+///
+/// # Errors
+///
+/// When it can't be found, in words for the user.
+pub fn needed_mount_point() -> Result<PathBuf, &'static str> {
+    mount_point().ok_or(if Path::new("/proc/self/mountinfo").exists() {
+        "no cgroup v2 hierarchy is mounted"
+    } else {
+        "/proc, which tells where the cgroups are, is not mounted"
+    })
+}
+
 /// The path below the mount point of a cgroup that is given as a user may: below the mount
 /// point, or from the root of the file system.
 ///
@@ -177,7 +190,7 @@ fn id_of(folder: &Path) -> Option<u64> {
 ///
 /// When there is no such cgroup, in words for the user.
 pub fn resolve(given: &str) -> Result<String, String> {
-    let root = mount_point().ok_or("no cgroup v2 hierarchy is mounted")?;
+    let root = needed_mount_point()?;
     let given_path = Path::new(given);
     let below = given_path.strip_prefix(&root).unwrap_or(given_path);
     let below = below.strip_prefix("/").unwrap_or(below);

@@ -7,6 +7,7 @@ pub mod host;
 pub mod names;
 pub mod proc;
 pub mod remembered;
+pub mod slow_file;
 pub mod stderr;
 pub mod stop;
 pub mod users;

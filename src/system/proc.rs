@@ -1,7 +1,7 @@
 //! What `/proc` knows of processes that the records do not tell of.
 
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::cell::RefCell;
+use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
 use super::cgroups;
 use super::clock::boot_offset_ns;
+use super::slow_file::SlowFiles;
 use crate::process::record::{ARGV_MAX, Common, ProcessId, Program, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
@@ -79,15 +80,16 @@ fn is_exiting(stat: &Stat) -> bool {
     stat.flags & StatFlags::PF_EXITING.bits() != 0 && stat.num_threads <= 1
 }
 
+thread_local! {
+    static SLOW_FILES: RefCell<SlowFiles> = RefCell::default();
+}
+
 /// The argv of a process as it is in memory, each argument with its NUL, of which at most
-/// [`ARGV_MAX`] bytes are read; and how many it has at least.
+/// [`ARGV_MAX`] bytes are read; and how many it has at least. Nothing if it does not tell soon.
 fn cmdline(pid: u32) -> (Vec<u8>, usize) {
-    let mut argv = Vec::new();
-    let file = File::open(format!("/proc/{pid}/cmdline"));
-    let read = file.and_then(|file| file.take(ARGV_MAX as u64 + 1).read_to_end(&mut argv));
-    if read.is_err() {
-        return (Vec::new(), 0);
-    }
+    let path = format!("/proc/{pid}/cmdline").into();
+    let argv = SLOW_FILES.with_borrow_mut(|files| files.read(path, ARGV_MAX + 1));
+    let mut argv = argv.unwrap_or_default();
     let size = argv.len();
     argv.truncate(ARGV_MAX);
     (argv, size)

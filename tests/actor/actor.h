@@ -16,7 +16,7 @@ struct part {
 };
 
 /* Each list ends with a part without a name. */
-extern const struct part births_parts[], ends_parts[], exec_parts[], names_parts[],
+extern const struct part births_parts[], ends_parts[], exec_parts[], hostile_parts[], names_parts[],
 	namespaces_parts[], storm_parts[], threads_parts[];
 
 extern char **environ;

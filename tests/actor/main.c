@@ -53,7 +53,7 @@ static const struct part own_parts[] = {
 };
 
 static const struct part *const lists[] = {
-	own_parts,   births_parts,     ends_parts,  exec_parts,
+	own_parts,   births_parts,     ends_parts,  exec_parts,	   hostile_parts,
 	names_parts, namespaces_parts, storm_parts, threads_parts,
 };
 

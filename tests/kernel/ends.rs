@@ -201,15 +201,15 @@ fn an_exit_is_told_before_anybody_has_reaped_the_process_and_once() {
 
 /// A memory cgroup with room for 16 MiB, in a hierarchy that is mounted for it: what the machine
 /// has mounted does not matter.
-struct SmallCgroup {
+pub struct SmallCgroup {
     mounted: PathBuf,
-    dir: PathBuf,
+    pub dir: PathBuf,
     /// The subtree_control in which it had to allow memory control.
     allowed: Option<PathBuf>,
 }
 
 impl SmallCgroup {
-    fn create() -> Self {
+    pub fn create() -> Self {
         let name = format!("kernel_and_user_map-test-{}", std::process::id());
         let mounted = std::env::temp_dir().join(&name);
         // Not a `TempDir`, which deletes what it finds: here, that would be other cgroups.
@@ -251,7 +251,7 @@ impl SmallCgroup {
     }
 
     /// How many processes the OOM killer has killed in it.
-    fn oom_kills(&self) -> u64 {
+    pub fn oom_kills(&self) -> u64 {
         let counts = ["memory.events", "memory.oom_control"]
             .iter()
             .find_map(|file| fs::read_to_string(self.dir.join(file)).ok())

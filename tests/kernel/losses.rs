@@ -89,7 +89,7 @@ fn what_happened_while_nobody_read_its_pipe_is_reported_or_counted_to_the_last_e
 }
 
 /// Two files on a small disk of their own, which is mounted nowhere else.
-fn two_files_on_a_small_disk() -> [File; 2] {
+pub fn two_files_on_a_small_disk() -> [File; 2] {
     const NONE: Option<&str> = None;
     let dir = tempfile::tempdir().expect("a folder");
     // A thread has a mount namespace of its own; an open file keeps the disk.
@@ -105,7 +105,7 @@ fn two_files_on_a_small_disk() -> [File; 2] {
 }
 
 /// Fills a disk but for so many bytes.
-fn fill_disk(mut filler: &File, room: u64) {
+pub fn fill_disk(mut filler: &File, room: u64) {
     let mut filled = 0;
     while let Ok(written) = filler.write(&[0; 4096]) {
         filled += written as u64;
@@ -113,7 +113,7 @@ fn fill_disk(mut filler: &File, room: u64) {
     filler.set_len(filled - room).expect("the disk gives it back");
 }
 
-fn assert_one_error_about_stdout(run: &Run) {
+pub fn assert_one_error_about_stdout(run: &Run) {
     assert_eq!(run.status.code(), Some(1), "{}", run.stderr);
     let errors: Vec<_> = run.stderr.lines().filter(|line| line.contains("error")).collect();
     assert_eq!(errors.len(), 1, "{}", run.stderr);

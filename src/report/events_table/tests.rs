@@ -93,6 +93,22 @@ fn a_terminal_gets_lines_that_fit_and_a_file_gets_all() {
 }
 
 #[test]
+fn a_long_name_of_a_signal_leaves_less_room_for_the_command() {
+    let killed = line(AT_80, exit(libc::SIGRTMIN() + 15, 0), Some(&[b'x'; 200]), false);
+    assert!(killed.contains("  SIGRTMIN+15 x"), "{killed}");
+    assert_eq!(killed.trim_end().chars().count(), 80, "{killed}");
+}
+
+#[test]
+fn a_command_can_look_like_none_of_our_marks() {
+    let argv = "@0123456789ab\0ls\0…\0".as_bytes();
+    let whole = line(FILE, EventKind::Exec, Some(argv), false);
+    assert_eq!(&whole[COMMAND_AT..], "'@0123456789ab' ls '…'\n");
+    let cut = line(FILE, EventKind::Exec, Some("ls\0a…".as_bytes()), true);
+    assert_eq!(&cut[COMMAND_AT..], "ls 'a…'…\n");
+}
+
+#[test]
 fn colours_are_there_if_they_are_wanted() {
     let coloured = EventsTable::new(TimeColumn::new(TimeStyle::Utc, 0), true);
     let line_in_red = line_of(coloured, AT_80, exit(3 << 8, 0), None, false, &Names::default());

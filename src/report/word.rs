@@ -1,0 +1,156 @@
+//! Texts that users choose (arguments, names), so that each looks like what it is.
+
+use std::fmt;
+use std::ops::Range;
+
+use os_display::Quoted;
+
+/// What stands where text was cut off.
+pub const CUT: char = '…';
+
+/// More marks than this on one character are no writing of any language. They would cost no
+/// column, so a line of any length would fit into any window.
+const MOST_MARKS: usize = 8;
+
+/// Bytes as a shell would take them. Controls, what is not UTF-8, and what a terminal shows
+/// nothing of become escapes; what could be taken for our own marks is in quotes.
+#[derive(Debug, Clone, Copy)]
+pub struct Word<'a> {
+    bytes: &'a [u8],
+    in_quotes: bool,
+}
+
+impl<'a> Word<'a> {
+    /// An argument or a name.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        let in_quotes = std::str::from_utf8(bytes).is_ok_and(|text| text.contains(CUT));
+        Self { bytes, in_quotes }
+    }
+
+    /// The first of a command line, where `@` marks a container.
+    pub fn first(bytes: &'a [u8]) -> Self {
+        let word = Self::new(bytes);
+        Self { in_quotes: word.in_quotes || bytes.starts_with(b"@"), ..word }
+    }
+}
+
+impl fmt::Display for Word<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { bytes: mut rest, mut in_quotes } = *self;
+        while let Some(unseen) = find_unseen(rest) {
+            if unseen.start > 0 {
+                write!(f, "{}", Quoted::unix_raw(&rest[..unseen.start]))?;
+            }
+            f.write_str("$'")?;
+            rest[unseen.clone()].iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
+            f.write_str("'")?;
+            rest = &rest[unseen.end..];
+            if rest.is_empty() {
+                return Ok(());
+            }
+            in_quotes = true; // a shell joins what stands together
+        }
+        write!(f, "{}", Quoted::unix_raw(rest).force(in_quotes))
+    }
+}
+
+/// Where the first characters are that a terminal shows nothing of, or that pile up.
+fn find_unseen(bytes: &[u8]) -> Option<Range<usize>> {
+    if bytes.is_ascii() {
+        return None;
+    }
+    let mut found: Option<Range<usize>> = None;
+    let mut at = 0;
+    for chunk in bytes.utf8_chunks() {
+        // At the beginning, marks would change what stands before.
+        let mut marks = MOST_MARKS;
+        for c in chunk.valid().chars() {
+            let end = at + c.len_utf8();
+            marks = if is_mark(c) { marks + 1 } else { 0 };
+            match &mut found {
+                _ if !is_unseen(c) && marks <= MOST_MARKS => {
+                    if found.is_some() {
+                        return found;
+                    }
+                }
+                Some(range) => range.end = end,
+                None => found = Some(at..end),
+            }
+            at = end;
+        }
+        if found.is_some() {
+            return found;
+        }
+        at += chunk.invalid().len();
+    }
+    None
+}
+
+fn is_mark(c: char) -> bool {
+    use unicode_width::UnicodeWidthChar as _;
+    c.width() == Some(0)
+}
+
+/// Whether a terminal shows nothing of a character (`Default_Ignorable_Code_Point` in Unicode,
+/// and the annotations). Among them are all that change the direction of a text: with those, a
+/// part of a line can be shown before what it follows.
+pub fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(bytes: impl AsRef<[u8]>) -> String {
+        Word::new(bytes.as_ref()).to_string()
+    }
+
+    #[test]
+    fn what_looks_like_our_marks_is_in_quotes() {
+        assert_eq!(word("cut…"), "'cut…'");
+        assert_eq!(word("…'"), "\"…'\"");
+        assert_eq!(word("@0123456789ab"), "@0123456789ab");
+        assert_eq!(Word::first(b"@0123456789ab").to_string(), "'@0123456789ab'");
+        assert_eq!(Word::first(b"ls").to_string(), "ls");
+        assert_eq!(word("[kworker/0:1]"), "'[kworker/0:1]'");
+        assert_eq!(word(""), "''");
+    }
+
+    #[test]
+    fn nothing_changes_the_direction_of_a_line() {
+        assert_eq!(word("a\u{202e}b"), r"'a'$'\xE2\x80\xAE''b'");
+        // Balanced as well: a window may cut between the two.
+        assert_eq!(word("\u{202e}b\u{202c}"), r"$'\xE2\x80\xAE''b'$'\xE2\x80\xAC'");
+        assert_eq!(word("\u{2067}\u{200f}"), r"$'\xE2\x81\xA7\xE2\x80\x8F'");
+        assert_eq!(word(b"\xff\xd8\x9ca"), r"$'\xFF'$'\xD8\x9C''a'");
+    }
+
+    #[test]
+    fn nothing_is_there_unseen() {
+        assert_eq!(word("l\u{200b}s"), r"'l'$'\xE2\x80\x8B''s'");
+        assert_eq!(word("\u{e0041}"), r"$'\xF3\xA0\x81\x81'");
+        assert_eq!(word("\u{301}e"), r"$'\xCC\x81''e'");
+    }
+
+    #[test]
+    fn writing_of_all_languages_stays_readable() {
+        for text in ["é", "e\u{301}", "日本語", "שָׁלוֹם", "ไม่", "नमस्ते", "👍🏽"]
+        {
+            assert_eq!(word(text), text);
+        }
+    }
+
+    #[test]
+    fn marks_do_not_pile_up() {
+        let piled = word(format!("a{}b", "\u{301}".repeat(100)));
+        assert_eq!(piled.matches('\u{301}').count(), MOST_MARKS);
+        assert_eq!(piled.matches(r"\xCC\x81").count(), 100 - MOST_MARKS);
+        assert!(piled.ends_with("'b'"), "{piled}");
+    }
+}
