@@ -33,7 +33,7 @@ test-unit: packages ## Run the tests that load no BPF program; no root needed
 	cargo test --locked $(CARGO_FLAGS) --lib --bins --test properties
 
 .PHONY: test-kernels
-test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU
+test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm
 	@scripts/install-packages test
 	tests/kernels/run
 
