@@ -38,7 +38,7 @@ test-soak: all ## Run a million processes among 20,000 others (as root, some min
 	SOAK=1 cargo test --release --locked $(CARGO_FLAGS) --test kernel -- --nocapture --test-threads=1 soak:: memory::
 
 .PHONY: test-kernels
-test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU
+test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm
 	@scripts/install-packages test
 	tests/kernels/run
 
