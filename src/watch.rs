@@ -24,12 +24,17 @@ use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
 use crate::system::stop::Stop;
 
+/// So long the watch looks at what was running before, before it says that it watches.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
 /// From the records of one read to the reports, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
     /// Boot-clock nanoseconds: what happens from `begin` on, and before `end`, is watched.
     begin: u64,
     end: Option<u64>,
+    /// Records that are from before or after.
+    outside: u64,
     schedule: Schedule,
     wakeup: Wakeup,
     tracker: Tracker,
@@ -56,6 +61,7 @@ impl Watch {
         let mut watch = Self {
             begin,
             end: None,
+            outside: 0,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
             tracker: Tracker::default(),
@@ -64,8 +70,10 @@ impl Watch {
             redaction: options.redaction(),
             look: Look::begin(begin),
         };
-        // As far as it goes before the first read: on most machines, that is all.
-        while !watch.look.is_done() && matches!(watch.next(skel), Next::Sleep(_)) {
+        // On most machines, that is all of it.
+        let begun = Instant::now();
+        let is_calm = |watch: &Self| counters(skel).inserted < watch.schedule.wake_at();
+        while !watch.look.is_done() && begun.elapsed() < FIRST_LOOK && is_calm(&watch) {
             watch.look.step(&mut watch.tracker, &watch.redaction);
         }
         Ok(watch)
@@ -158,6 +166,10 @@ impl Watch {
         self.schedule.taken(records.len(), Instant::now());
         look.begin_read();
         for mut record in records {
+            if record.time < self.begin || self.end.is_some_and(|end| record.time >= end) {
+                self.outside += 1;
+                continue;
+            }
             if tracker.takes_long_args() {
                 look.complete(&mut record);
             }
@@ -212,7 +224,7 @@ impl Watch {
             self.loss.update(skel)?;
         }
         let reported = self.reporter.reported();
-        let captured = counters(skel).inserted - self.tracker.duplicates();
+        let captured = counters(skel).inserted - self.outside - self.tracker.duplicates();
         let accounted = reported.execs + reported.exits + self.reporter.hidden();
         Ok(ClosingAccount {
             begin: self.begin,

@@ -21,15 +21,23 @@ pub fn wait_until(time: u64) {
 
 /// Lets the kernel record from the time on that this returns, in nanoseconds on the boot clock.
 /// It has come when this returns. To be called when all hooks are attached.
+///
+/// Where this thread was held up, records that are older may be in the map, too.
 pub fn begin(skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
-    let begin = boot_now() + AHEAD_NS;
-    set(skel, begin, u64::MAX);
-    wait_until(begin);
-    begin
+    loop {
+        let begin = boot_now() + AHEAD_NS;
+        set(skel, begin, u64::MAX);
+        if boot_now() < begin {
+            wait_until(begin);
+            return begin;
+        }
+    }
 }
 
 /// Lets the kernel record only what happens before the time that this returns. To be called
 /// before any hook is detached.
+///
+/// Where this thread was held up, records that are younger may be in the map, too.
 pub fn end(skel: &mut KernelAndUserMapSkel<'_>, begin: u64) -> u64 {
     let end = boot_now() + AHEAD_NS;
     set(skel, begin, end);

@@ -25,7 +25,8 @@ pub fn follow(clock: &mut WallClock) {
 
 /// Now, in nanoseconds on the boot clock (`bpf_ktime_get_boot_ns` in the kernel).
 pub fn boot_now() -> u64 {
-    read(libc::CLOCK_BOOTTIME).saturating_add_signed(-boot_offset_ns())
+    let offset = boot_offset_ns(); // first: it may have to be read from a file
+    read(libc::CLOCK_BOOTTIME).saturating_add_signed(-offset)
 }
 
 /// What a time namespace adds to the boot clock, here and in `/proc`, but not in BPF programs:

@@ -176,7 +176,7 @@ fn a_watch_in_the_middle_of_a_storm_is_true_at_both_ends() {
 #[test]
 fn a_start_in_a_storm_among_many_others_loses_nothing() {
     let _machine = own_machine();
-    let (alive, entries) = here_or_in_guest((15_000, "4096"), (1500, "128"));
+    let (alive, entries) = here_or_in_guest((15_000, "4096"), (600, "128"));
     let crowd = crowd(alive, 1);
     let storm = LogStorm::start();
     let pid = storm.process.pid();
@@ -194,7 +194,7 @@ fn a_start_in_a_storm_among_many_others_loses_nothing() {
 #[test]
 fn a_loss_among_many_others_leads_to_no_other_loss() {
     let _machine = own_machine();
-    let (alive, entries) = here_or_in_guest((15_000, 1024), (1500, 128));
+    let (alive, entries) = here_or_in_guest((15_000, 1024), (600, 128));
     let crowd = crowd(alive, 1);
     let storm = LogStorm::start();
     let watcher = Watcher::start(&["--max-entries", &entries.to_string(), "--period", "0.1"]);
