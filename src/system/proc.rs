@@ -4,12 +4,13 @@ use std::cell::RefCell;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
-use super::cgroups;
 use super::clock::boot_offset_ns;
 use super::slow_file::SlowFiles;
+use super::{cgroups, host};
 use crate::process::record::{ARGV_MAX, Common, ProcessId, Program, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
@@ -97,7 +98,11 @@ fn cmdline(pid: u32) -> (Vec<u8>, usize) {
 
 /// Boot-clock nanoseconds, rounded down to a tick of the clock that `/proc` shows.
 fn start_of(stat: &Stat) -> u64 {
-    stat.starttime.saturating_mul(TICK_NS).saturating_add_signed(-boot_offset_ns())
+    static OFFSET: OnceLock<i64> = OnceLock::new();
+    // Linux 5.10 is the last one that shows start times without the offset of a time namespace.
+    let is_shown = || !host::name_and_release().1.starts_with("5.10.");
+    let offset = *OFFSET.get_or_init(|| if is_shown() { boot_offset_ns() } else { 0 });
+    stat.starttime.saturating_mul(TICK_NS).saturating_add_signed(-offset)
 }
 
 fn stat_of(process: ProcessId) -> Option<Stat> {
