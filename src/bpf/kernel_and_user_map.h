@@ -42,11 +42,11 @@ struct process_info {
 	__u32 ppid;
 	__u32 uid;
 	__u32 gid;
-	__u32 wait_status;   /* exit: as wait(2) reports it */
-	__u32 args_size;     /* exec: bytes of the whole argv, each argument with its NUL */
-	__u32 args_read;     /* exec: bytes of it in args[] */
-	__u32 filename_size; /* exec: bytes in filename[], with the NUL */
-	__u32 parent_exec_id; /* exit: like exec_id, of the parent by then */
+	__u32 wait_status;	    /* exit: as wait(2) reports it */
+	__u32 args_size;	    /* exec: bytes of the whole argv, each argument with its NUL */
+	__u32 args_read;	    /* exec: bytes of it in args[] */
+	__u32 filename_size;	    /* exec: bytes in filename[], with the NUL */
+	__u32 parent_exec_id;	    /* exit: like exec_id, of the parent by then */
 	struct process_usage usage; /* exit; at an exec only max_rss, of what ran before */
 	__u8 comm[COMM_SIZE];
 	__u8 filename[FILENAME_SIZE];
