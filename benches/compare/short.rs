@@ -19,8 +19,14 @@ use crate::watcher::{Watcher, lines_of_storm, us};
 
 /// The most instructions that a program may execute in one run, before libbpf and the kernel
 /// adapt it to the machine: what the longest way through it took, and a tenth more.
-const MOST_INSTRUCTIONS: [(&str, usize); 4] =
-    [("exec_tp_btf", 156), ("exit_tp_btf", 203), ("exec_tp", 160), ("exit_tp", 206)];
+const MOST_INSTRUCTIONS: [(&str, usize); 6] = [
+    ("exec_tp_btf", 156),
+    ("exit_tp_btf", 203),
+    ("exec_tp", 160),
+    ("exit_tp", 206),
+    ("exec_tp_btf_2", 156),
+    ("exit_tp_btf_2", 203),
+];
 
 /// bpf system calls an event: next key, lookup, delete. What is more is a look at the loss
 /// counters and the end of each walk, once a read.
