@@ -55,6 +55,7 @@ impl Look {
 
     /// Asks a few of the questions.
     pub fn step(&mut self, tracker: &mut Tracker, redaction: &Redaction) {
+        proc::renew_patience();
         if let Some(running) = &mut self.running {
             let mut found = running.take(STEP).peekable();
             let is_last = found.peek().is_none();
@@ -105,5 +106,6 @@ impl Look {
     /// Another read begins.
     pub fn begin_read(&mut self) {
         self.completed = 0;
+        proc::renew_patience();
     }
 }

@@ -53,10 +53,10 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Attach: the programs run at every exec and every exit. When all are there, records count.
     skel.attach()?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
+    let stop = stop::on_signals()?;
     let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
 
     // Read and report, until Ctrl-C.
-    let stop = stop::on_signals()?;
     stderr::print(format_args!("kernel_and_user_map: {}\n", watch.greeting()));
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {
@@ -81,8 +81,8 @@ fn read_and_report(
         watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
     }
     // The watch ends before any hook goes: until then, its account is true.
-    watch.end(skel);
-    watch.report(read(&skel.maps.process_map)?, boot_now(), skel)?;
+    let read_at = watch.end(skel);
+    watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
 
     // Detach. What a program was still recording is in the map now.
     drop(take(&mut skel.links));

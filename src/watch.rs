@@ -35,6 +35,10 @@ pub struct Watch {
     end: Option<u64>,
     /// Records that are from before or after.
     outside: u64,
+    /// Whether the stream has told all that was lost.
+    is_complete: bool,
+    /// When the processes alive were shown last.
+    shown_at: Option<Instant>,
     schedule: Schedule,
     wakeup: Wakeup,
     tracker: Tracker,
@@ -62,6 +66,8 @@ impl Watch {
             begin,
             end: None,
             outside: 0,
+            is_complete: false,
+            shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
             tracker: Tracker::default(),
@@ -70,7 +76,7 @@ impl Watch {
             redaction: options.redaction(),
             look: Look::begin(begin),
         };
-        // On most machines, that is all of it.
+        // On most machines, it has looked at all of them by then.
         let begun = Instant::now();
         let is_calm = |watch: &Self| counters(skel).inserted < watch.schedule.wake_at();
         while !watch.look.is_done() && begun.elapsed() < FIRST_LOOK && is_calm(&watch) {
@@ -114,10 +120,11 @@ impl Watch {
     }
 
     /// Ends to watch, as far as the kernel is concerned. When this returns, all that happened
-    /// until then is in the map. To be called before anything is detached.
-    pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) {
+    /// until then is in the map; it gives the time now. To be called before anything is detached.
+    pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
         let end = *self.end.get_or_insert_with(|| watch_time::end(skel, self.begin));
         watch_time::wait_until(end + SETTLE_NS);
+        end + SETTLE_NS
     }
 
     /// Takes in the records of one read that began at `read_at` (boot-clock nanoseconds), and
@@ -134,11 +141,16 @@ impl Watch {
     ) -> Result<()> {
         // Nothing is lost where nothing happens, and a quiet machine shall cost nothing.
         let is_quiet = records.is_empty();
-        self.report_before(read_at - SETTLE_NS, records)?;
+        let settled = read_at.saturating_sub(SETTLE_NS);
+        self.report_before(settled, records)?;
         if !is_quiet {
-            self.report_loss(read_at - SETTLE_NS, skel)?;
+            self.report_loss(settled, skel)?;
         }
-        self.end_of_read()
+        if self.shown_at.is_none_or(|at| at.elapsed() >= self.schedule.nearly_period()) {
+            self.shown_at = Some(Instant::now());
+            self.show_processes()?;
+        }
+        self.reporter.flush().context(WRITE)
     }
 
     /// The same with the records of the last read: reports all, and the closing account.
@@ -153,7 +165,8 @@ impl Watch {
     ) -> Result<()> {
         self.report_before(u64::MAX, records)?;
         self.report_loss(u64::MAX, skel)?;
-        self.end_of_read()?;
+        self.is_complete = true;
+        self.show_processes()?;
         self.reporter.end(self.not_after_end(u64::MAX)).context(WRITE)?;
         let account = self.closing_account(skel)?;
         self.reporter.account(&account).context(WRITE)
@@ -199,9 +212,8 @@ impl Watch {
         time.min(self.end.unwrap_or_else(boot_now))
     }
 
-    fn end_of_read(&mut self) -> Result<()> {
-        self.reporter.period(self.tracker.live()).context(WRITE)?;
-        self.reporter.flush().context(WRITE)
+    fn show_processes(&mut self) -> Result<()> {
+        self.reporter.period(self.tracker.live()).context(WRITE)
     }
 
     /// All that was lost so far.
@@ -218,13 +230,15 @@ impl Watch {
         &mut self,
         skel: &mut KernelAndUserMapSkel<'_>,
     ) -> Result<ClosingAccount> {
-        if self.end.is_none() {
+        if !self.is_complete {
             // An error has cut the stream, so the account alone tells what was lost since.
             self.end(skel);
             self.loss.update(skel)?;
         }
         let reported = self.reporter.reported();
-        let captured = counters(skel).inserted - self.outside - self.tracker.duplicates();
+        // A hook counts after it inserts, so one that is held up may not have counted yet.
+        let told_of = self.outside + self.tracker.duplicates();
+        let captured = counters(skel).inserted.saturating_sub(told_of);
         let accounted = reported.execs + reported.exits + self.reporter.hidden();
         Ok(ClosingAccount {
             begin: self.begin,

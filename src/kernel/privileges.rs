@@ -12,7 +12,7 @@ use super::preflight::kernel_version;
 use super::realtime::allow_real_time;
 use crate::system::stderr;
 
-/// With the pid, a user and group id of this instance alone: no account has an id above 2^31,
+/// With the pid, a user and group id of this instance alone (in its pid namespace): no account has an id above 2^31,
 /// which some programs take for a negative number, and no pid is above 2^22.
 const OWN: u32 = 0xF000_0000;
 

@@ -63,6 +63,11 @@ impl Schedule {
         self.capacity
     }
 
+    /// The period, but for what a timer may be early.
+    pub fn nearly_period(&self) -> Duration {
+        self.period.mul_f64(0.95)
+    }
+
     /// The kernel is to wake the reader when it has inserted so many records in all.
     pub fn wake_at(&self) -> u64 {
         self.taken + self.part(WAKE_AT)

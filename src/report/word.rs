@@ -36,54 +36,58 @@ impl<'a> Word<'a> {
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { bytes: mut rest, mut in_quotes } = *self;
-        while let Some(unseen) = find_unseen(rest) {
-            if unseen.start > 0 {
-                write!(f, "{}", Quoted::unix_raw(&rest[..unseen.start]))?;
+        let parts = if self.bytes.is_ascii() { Vec::new() } else { parts_of(self.bytes) };
+        if parts.iter().all(|part| !part.is_unseen) {
+            return write!(f, "{}", Quoted::unix_raw(self.bytes).force(self.in_quotes));
+        }
+        // A shell joins what stands together.
+        for Part { range, is_unseen } in parts {
+            let bytes = &self.bytes[range];
+            if !is_unseen {
+                write!(f, "{}", Quoted::unix_raw(bytes))?;
+                continue;
             }
             f.write_str("$'")?;
-            rest[unseen.clone()].iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
+            bytes.iter().try_for_each(|byte| write!(f, "\\x{byte:02X}"))?;
             f.write_str("'")?;
-            rest = &rest[unseen.end..];
-            if rest.is_empty() {
-                return Ok(());
-            }
-            in_quotes = true; // a shell joins what stands together
         }
-        write!(f, "{}", Quoted::unix_raw(rest).force(in_quotes))
+        Ok(())
     }
 }
 
-/// Where the first characters are that a terminal shows nothing of, or that pile up.
-fn find_unseen(bytes: &[u8]) -> Option<Range<usize>> {
-    if bytes.is_ascii() {
-        return None;
-    }
-    let mut found: Option<Range<usize>> = None;
+struct Part {
+    range: Range<usize>,
+    /// Whether a terminal shows nothing of its characters, or they pile up.
+    is_unseen: bool,
+}
+
+/// In one pass, since a word may have thousands of parts.
+fn parts_of(bytes: &[u8]) -> Vec<Part> {
+    let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
+    let mut add = |len: usize, is_unseen: bool| {
+        match parts.last_mut() {
+            Some(part) if part.is_unseen == is_unseen => part.range.end += len,
+            _ => parts.push(Part { range: at..at + len, is_unseen }),
+        }
+        at += len;
+    };
     for chunk in bytes.utf8_chunks() {
         // At the beginning, marks would change what stands before.
         let mut marks = MOST_MARKS;
         for c in chunk.valid().chars() {
-            let end = at + c.len_utf8();
             marks = if is_mark(c) { marks + 1 } else { 0 };
-            match &mut found {
-                _ if !is_unseen(c) && marks <= MOST_MARKS => {
-                    if found.is_some() {
-                        return found;
-                    }
-                }
-                Some(range) => range.end = end,
-                None => found = Some(at..end),
+            let is_unseen = is_unseen(c) || marks > MOST_MARKS;
+            if is_unseen {
+                marks = MOST_MARKS; // behind an escape likewise
             }
-            at = end;
+            add(c.len_utf8(), is_unseen);
         }
-        if found.is_some() {
-            return found;
+        if !chunk.invalid().is_empty() {
+            add(chunk.invalid().len(), false);
         }
-        at += chunk.invalid().len();
     }
-    None
+    parts
 }
 
 fn is_mark(c: char) -> bool {
@@ -129,6 +133,13 @@ mod tests {
         assert_eq!(word("\u{202e}b\u{202c}"), r"$'\xE2\x80\xAE''b'$'\xE2\x80\xAC'");
         assert_eq!(word("\u{2067}\u{200f}"), r"$'\xE2\x81\xA7\xE2\x80\x8F'");
         assert_eq!(word(b"\xff\xd8\x9ca"), r"$'\xFF'$'\xD8\x9C''a'");
+    }
+
+    #[test]
+    fn a_word_of_thousands_of_parts_takes_one_pass() {
+        let parts = parts_of("a\u{ad}".repeat(10_000).as_bytes());
+        assert_eq!(parts.len(), 20_000);
+        assert_eq!(parts.last().map(|part| part.range.clone()), Some(29_998..30_000));
     }
 
     #[test]

@@ -34,7 +34,12 @@ pub fn boot_now() -> u64 {
 pub fn boot_offset_ns() -> i64 {
     static OFFSET: OnceLock<i64> = OnceLock::new();
     *OFFSET.get_or_init(|| {
-        // A kernel without time namespaces has no such file.
+        // A kernel without time namespaces has no such files. That of the offsets is about
+        // children: before Linux 6.1 a program may not be in the namespace that they will be in.
+        let namespace = |name| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+        if namespace("time") != namespace("time_for_children") {
+            return 0;
+        }
         parse_offset(&fs::read_to_string("/proc/self/timens_offsets").unwrap_or_default())
     })
 }

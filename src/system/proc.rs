@@ -48,7 +48,7 @@ impl Iterator for Processes {
 
 fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
     let stat = process.stat().ok().filter(|stat| is_alive(stat) && !is_exiting(stat))?;
-    let status = process.status().ok()?;
+    let status = Ids::of(stat.pid)?;
     let process_id = ProcessId { pid: stat.pid as u32, start_time: start_of(&stat) };
     let (argv, size) = cmdline(process_id.pid);
     Some(Running {
@@ -58,10 +58,35 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             uid: status.ruid,
             gid: status.rgid,
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
-            comm: stat.comm.into_bytes().into(),
+            comm: comm_of(stat.pid)?.into(),
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     })
+}
+
+/// Real ids. Not by a parser of text: a user may choose a name that is no text.
+struct Ids {
+    ruid: u32,
+    rgid: u32,
+}
+
+impl Ids {
+    fn of(pid: i32) -> Option<Self> {
+        let status = fs::read(format!("/proc/{pid}/status")).ok()?;
+        let first_number = |name: &[u8]| {
+            let mut lines = status.split(|&byte| byte == b'\n');
+            let line = lines.find_map(|line| line.strip_prefix(name))?;
+            let mut words = line.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+            std::str::from_utf8(words.next()?).ok()?.parse().ok()
+        };
+        Some(Self { ruid: first_number(b"Uid:")?, rgid: first_number(b"Gid:")? })
+    }
+}
+
+fn comm_of(pid: i32) -> Option<Vec<u8>> {
+    let mut comm = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    comm.pop(); // the end of its line
+    Some(comm)
 }
 
 /// The id of a cgroup is the inode of its folder.
@@ -83,6 +108,11 @@ fn is_exiting(stat: &Stat) -> bool {
 
 thread_local! {
     static SLOW_FILES: RefCell<SlowFiles> = RefCell::default();
+}
+
+/// To be called once a read: what may be waited for in all is bounded.
+pub fn renew_patience() {
+    SLOW_FILES.with_borrow_mut(SlowFiles::renew);
 }
 
 /// The argv of a process as it is in memory, each argument with its NUL, of which at most
@@ -149,6 +179,19 @@ mod tests {
         let child_id = ProcessId { pid: child.id(), start_time: us.start_time };
         child.wait().expect("it ends");
         assert!(is_gone(child_id));
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_hides_nobody() {
+        let before = fs::read("/proc/self/comm").expect("there is a /proc");
+        fs::write("/proc/self/comm", b"\xff\nUid:\t7").expect("it is our name");
+        let us = all_running().find(|running| running.process.pid == id());
+        fs::write("/proc/self/comm", before).expect("it is our name");
+        let common = us.expect("we run").common;
+        assert_eq!(
+            (&*common.comm, common.uid),
+            (&b"\xff\nUid:\t7"[..], nix::unistd::getuid().as_raw())
+        );
     }
 
     #[test]

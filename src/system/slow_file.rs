@@ -8,9 +8,10 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// A file that answers takes some microseconds, and on a busy machine some milliseconds.
+/// How long a read of the map may wait for such files in all. One that answers takes some
+/// microseconds, and on a busy machine some milliseconds.
 const PATIENCE: Duration = Duration::from_millis(100);
 
 /// So many files at once may be waited for in vain. Then no more are read until one answers.
@@ -19,11 +20,12 @@ const MOST_STUCK: usize = 8;
 /// It reads and waits for a file.
 const STACK_SIZE: usize = 64 * 1024;
 
-/// Reads such files, each for a limited time.
-#[derive(Debug, Default)]
+/// Reads such files, for a limited time.
+#[derive(Debug)]
 pub struct SlowFiles {
     idle: Option<Worker>,
     stuck: Vec<Worker>,
+    patience: Duration,
 }
 
 /// A thread that reads, since nothing can end a read that waits for a lock in the kernel.
@@ -33,13 +35,30 @@ struct Worker {
     answers: Receiver<Option<Vec<u8>>>,
 }
 
+impl Default for SlowFiles {
+    fn default() -> Self {
+        Self { idle: None, stuck: Vec::new(), patience: PATIENCE }
+    }
+}
+
 impl SlowFiles {
+    /// To be called once a read of the map: there is all the patience again.
+    pub fn renew(&mut self) {
+        self.patience = PATIENCE;
+    }
+
     /// A file's content, at most so many bytes of it, or `None` if it can't be had in time. To be
     /// called when privileges have been given up: a thread keeps what it begins with.
     pub fn read(&mut self, path: PathBuf, bytes: usize) -> Option<Vec<u8>> {
+        if self.patience.is_zero() {
+            return None;
+        }
         let worker = self.idle.take().or_else(|| self.come_back()).or_else(|| self.spawn())?;
         worker.ask.send((path, bytes)).ok()?;
-        match worker.answers.recv_timeout(PATIENCE) {
+        let begun = Instant::now();
+        let answer = worker.answers.recv_timeout(self.patience);
+        self.patience = self.patience.saturating_sub(begun.elapsed());
+        match answer {
             Ok(content) => {
                 self.idle = Some(worker);
                 content
@@ -102,6 +121,8 @@ mod tests {
         let mut files = SlowFiles::default();
         for _ in 0..MOST_STUCK {
             assert_eq!(files.read(stuck.clone(), 7), None);
+            assert_eq!(files.read(fine.clone(), 7), None, "that was all the patience");
+            files.renew();
             let may_read = files.stuck.len() < MOST_STUCK;
             assert_eq!(files.read(fine.clone(), 7).is_some(), may_read);
         }
@@ -110,8 +131,9 @@ mod tests {
         drop(OpenOptions::new().write(true).open(&stuck).expect("there are readers"));
         while files.read(fine.clone(), 7).is_none() {
             thread::sleep(Duration::from_millis(1));
+            files.renew();
         }
-        assert_eq!(files.read(fine, 7), Some(b"content".to_vec()));
+        assert_eq!(files.read(fine, 3), Some(b"con".to_vec()));
         assert_eq!(files.read(dir.path().join("nothing"), 7), None);
     }
 }

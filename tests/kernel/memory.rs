@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use crate::account::{children, count, crowd, print_result};
-use crate::support::{Watcher, here_or_in_guest, is_soak, own_machine};
+use crate::support::{Watcher, here_or_in_guest, is_soak, may_be_missed, own_machine};
 
 #[test]
 fn many_processes_with_long_command_lines_take_little_memory() {
@@ -36,7 +36,8 @@ fn many_processes_with_long_command_lines_take_little_memory() {
     let run = sees_execs.finish();
     let events = children(&run, parent);
     let execs = count(events.iter().copied(), "exec");
-    assert_eq!(execs, processes as u64, "{}", run.stderr);
+    let may_be_missed = may_be_missed(processes) as u64;
+    assert!(execs + may_be_missed >= processes as u64, "{execs}: {}", run.stderr);
     let is_marked = |event: &&&Value| event["args_truncated"] == true;
     assert_eq!(events.iter().filter(is_marked).count(), events.len());
 }

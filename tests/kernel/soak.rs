@@ -88,7 +88,9 @@ fn at_full_speed_among_many_others_each_process_is_reported_once() {
         missing[1],
         told.twice
     ));
-    assert_eq!((told.twice, told.out_of_order), (0, 0));
+    assert_eq!(told.twice, 0);
+    // The order holds for what reaches the map within 20 ms, and a CPU may be taken away for longer.
+    assert!(told.out_of_order <= 2 + processes as u64 / 50_000, "{} times", told.out_of_order);
     assert_is_accounted_for(&run, missing, may_be_missed(processes) as u64);
     assert!(told.bare <= missing[0], "{} exits without their command", told.bare);
     assert!(peak < 64 << 10, "{peak} KiB");
