@@ -127,8 +127,11 @@ impl Formatter for NoControls {
         out: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let is_control =
-            |c: char| matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}') || is_unseen(c);
+        // Most characters are below all of these.
+        let is_control = |c: char| {
+            c >= '\u{7f}'
+                && (matches!(c, '\u{7f}'..='\u{9f}' | '\u{2028}'..='\u{2029}') || is_unseen(c))
+        };
         let mut rest = fragment;
         while let Some(at) = rest.find(is_control) {
             let (plain, control) = rest.split_at(at);
