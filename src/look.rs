@@ -7,7 +7,7 @@ use crate::process::tracker::Tracker;
 use crate::system::clock::boot_now;
 use crate::system::proc;
 
-/// Processes that are looked at in one step: some 0.5 ms, as each takes four small files.
+/// Processes that are looked at in one step: some 0.5 ms, as each takes five small files.
 const STEP: usize = 8;
 
 /// So many command lines are completed in one read at most: some 10 ms. These can't wait, since
@@ -68,8 +68,8 @@ impl Look {
                 tracker.name_parents_of_running();
                 self.running = None;
             }
-        } else if let Some(from) = self.living.len().checked_sub(1) {
-            let from = (from + 1).saturating_sub(STEP);
+        } else if !self.living.is_empty() {
+            let from = self.living.len().saturating_sub(STEP);
             let now = boot_now();
             let gone = self.living.drain(from..).filter(|&process| proc::is_gone(process));
             self.gone.extend(gone.map(|process| (now, process)));

@@ -50,7 +50,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     setup::want_pids(&skel, &options.pid)?;
     let stdout = Sink::stdout()?;
 
-    // Attach: the programs run at every exec and every exit. When all are there, records count.
+    // Attach: the programs run at every exec and exit. When all are there, the watch begins.
     skel.attach()?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
     let stop = stop::on_signals()?;

@@ -10,13 +10,12 @@ use crate::process::event::{Alive, Event, EventKind};
 use crate::process::live::Live;
 use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
-
 use crate::process::wall_clock::WallClock;
 use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::sink::{Sink, WRITE};
-use crate::report::{self, Begin, Choice, Format, Report, columns};
-use crate::system::clock::{self, boot_now};
+use crate::report::{self, Begin, Choice, Format, Report, TimeStyle, columns};
+use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
 
@@ -44,7 +43,7 @@ impl Reporter {
     ///
     /// When `sink` can't be written to.
     pub fn begin(options: &Options, sink: Sink, time: u64) -> Result<Self> {
-        let zone = if options.output == Format::Table {
+        let zone = if options.output == Format::Table && options.time != TimeStyle::None {
             format!("times are {}; ", columns::zone_name(options.time))
         } else {
             String::new()
@@ -131,7 +130,8 @@ impl Reporter {
         reports.iter_mut().try_for_each(|report| report.loss(&mut sink.output(*clock), loss, time))
     }
 
-    /// Once a period, reports the processes alive to the reports that ask for them.
+    /// Once a period, reports the processes alive to the reports that ask for them. `now`: in
+    /// boot-clock nanoseconds.
     ///
     /// # Errors
     ///
@@ -139,11 +139,11 @@ impl Reporter {
     pub fn period<'a>(
         &mut self,
         live: impl Iterator<Item = (ProcessId, &'a Live)>,
+        now: u64,
     ) -> io::Result<()> {
         let window = self.sink.window();
         let wanted = self.reports.iter().map(|report| report.processes_wanted(window)).max();
         let Some(wanted) = wanted.filter(|&wanted| wanted > 0) else { return Ok(()) };
-        let now = boot_now();
         let (mut events, all) = (Vec::new(), self.all);
         for (process, live) in live.filter(|(_, live)| all || !live.was_running()) {
             let event = live.event(process.pid, now, EventKind::Exec);

@@ -76,7 +76,7 @@ impl Watch {
             redaction: options.redaction(),
             look: Look::begin(begin),
         };
-        // On most machines, it has looked at all of them by then.
+        // What was running before: on most machines, that is all of it.
         let begun = Instant::now();
         let is_calm = |watch: &Self| counters(skel).inserted < watch.schedule.wake_at();
         while !watch.look.is_done() && begun.elapsed() < FIRST_LOOK && is_calm(&watch) {
@@ -146,7 +146,9 @@ impl Watch {
         if !is_quiet {
             self.report_loss(settled, skel)?;
         }
-        if self.shown_at.is_none_or(|at| at.elapsed() >= self.schedule.nearly_period()) {
+        // At the end they are shown once more anyway.
+        let period = self.schedule.nearly_period();
+        if self.end.is_none() && self.shown_at.is_none_or(|at| at.elapsed() >= period) {
             self.shown_at = Some(Instant::now());
             self.show_processes()?;
         }
@@ -213,7 +215,8 @@ impl Watch {
     }
 
     fn show_processes(&mut self) -> Result<()> {
-        self.reporter.period(self.tracker.live()).context(WRITE)
+        let now = self.not_after_end(u64::MAX);
+        self.reporter.period(self.tracker.live(), now).context(WRITE)
     }
 
     /// All that was lost so far.

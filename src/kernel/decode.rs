@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::skel::types;
-use crate::process::record::{Common, Kind, ProcessId, Program, Record, Usage};
+use crate::process::record::{Common, Kind, ProcessId, Program, RECORD_MAX, Record, Usage};
 
 // SAFETY: both are `repr(C)` structs of integers and arrays of integers without
 // padding (pinned by `_Static_assert` in the C header): any bytes are a value.
@@ -83,6 +83,9 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
         kind,
     })
 }
+
+// Macros do not come through BTF, but the array does.
+const _: fn(types::process_info) -> [u8; RECORD_MAX] = |info| info.args;
 
 fn decode_usage(usage: &types::process_usage) -> Usage {
     // NOT_COUNTED in the C header; macros do not come through BTF.

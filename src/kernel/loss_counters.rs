@@ -7,10 +7,10 @@ use std::ptr;
 use anyhow::{Context as _, Result};
 use libbpf_rs::{ProgramMut, libbpf_sys};
 
-use super::preflight::kernel_version;
 use super::setup::Twins;
 use super::skel::{KernelAndUserMapSkel, types};
 use crate::process::loss::{Loss, LossTotals};
+use crate::system::host::kernel_version;
 
 /// Reads the kernel's counts of one loaded skeleton.
 #[derive(Debug)]

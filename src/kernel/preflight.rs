@@ -6,8 +6,8 @@ use std::sync::Mutex;
 
 use anyhow::anyhow;
 use libbpf_rs::{ErrorKind, PrintLevel, set_print};
-use nix::sys::utsname::uname;
 
+use crate::system::host::kernel_version;
 use crate::system::stderr;
 
 /// The oldest kernel that has all that is used: BTF, `bpf_ktime_get_boot_ns`, `tp_btf`.
@@ -49,16 +49,6 @@ pub fn has_typed_tp() -> bool {
 /// same CPU (Linux 6.1).
 pub fn skips_tp_btf() -> bool {
     kernel_version().is_none_or(|version| version >= (6, 1))
-}
-
-/// The running kernel's version: major and minor.
-pub fn kernel_version() -> Option<(u32, u32)> {
-    parse_version(uname().ok()?.release().to_str()?)
-}
-
-fn parse_version(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split(|c: char| !c.is_ascii_digit());
-    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 /// Says why the kernel refused, and what to do about it. Other errors stay as they are: those
@@ -210,12 +200,5 @@ mod tests {
         assert!(is_capable("CapEff:\t000000c000000000\n"));
         assert!(!is_capable("CapEff:\t0000008000000000\n"));
         assert!(!is_capable("CapEff:\t0000000000000000\n"));
-    }
-
-    #[test]
-    fn versions_of_distributions_are_understood() {
-        assert_eq!(parse_version("6.12.48+deb13-cloud-amd64\n"), Some((6, 12)));
-        assert_eq!(parse_version("7.3-rc1"), Some((7, 3)));
-        assert_eq!(parse_version("linux"), None);
     }
 }

@@ -8,8 +8,8 @@ use caps::{CapSet, Capability, CapsHashSet};
 use nix::sys::prctl;
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
-use super::preflight::kernel_version;
 use super::realtime::allow_real_time;
+use crate::system::host::kernel_version;
 use crate::system::stderr;
 
 /// With the pid, a user and group id of this instance alone (in its pid namespace): no account has an id above 2^31,

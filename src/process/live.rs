@@ -4,14 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
 use super::event::{Event, EventKind};
-use super::record::{ARGV_MAX, Common, ProcessId, Program, is_same_start};
+use super::record::{ARGV_MAX, Common, ProcessId, Program, RECORD_MAX, is_same_start};
 
 /// Up to so many bytes of all command lines together, long ones are kept, too. Beyond, no more
 /// than a record has, and beyond the second figure little of each: whoever may start processes
 /// must not be able to use up the memory of this one.
 pub const LONG_MAX: usize = 8 << 20;
 const WHOLE_MAX: usize = 24 << 20;
-const RECORD: usize = 304; // ARGS_SIZE in the C header
 const LITTLE: usize = 64;
 
 /// How many of those that have ended are remembered for their children: a child that ends
@@ -109,7 +108,7 @@ impl LiveTable {
     pub fn insert(&mut self, pid: u32, mut live: Live) {
         let most = match self.bytes {
             ..LONG_MAX => ARGV_MAX,
-            LONG_MAX..WHOLE_MAX => RECORD,
+            LONG_MAX..WHOLE_MAX => RECORD_MAX,
             WHOLE_MAX.. => LITTLE,
         };
         live.program.iter_mut().for_each(|program| program.cut(most));

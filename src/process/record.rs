@@ -24,6 +24,9 @@ pub fn is_same_start(start: u64, from_proc: u64) -> bool {
 /// The most that is kept of an argv: 32 KiB. One may have 6 MiB (execve(2)).
 pub const ARGV_MAX: usize = 32 * 1024;
 
+/// The most of an argv that a record has: `ARGS_SIZE` in the C header.
+pub const RECORD_MAX: usize = 304;
+
 /// What every record tells about its process, whatever happened to it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Common {

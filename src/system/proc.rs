@@ -130,7 +130,7 @@ fn cmdline(pid: u32) -> (Vec<u8>, usize) {
 fn start_of(stat: &Stat) -> u64 {
     static OFFSET: OnceLock<i64> = OnceLock::new();
     // Linux 5.10 is the last one that shows start times without the offset of a time namespace.
-    let is_shown = || !host::name_and_release().1.starts_with("5.10.");
+    let is_shown = || host::kernel_version().is_none_or(|version| version > (5, 10));
     let offset = *OFFSET.get_or_init(|| if is_shown() { boot_offset_ns() } else { 0 });
     stat.starttime.saturating_mul(TICK_NS).saturating_add_signed(-offset)
 }

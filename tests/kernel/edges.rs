@@ -44,6 +44,8 @@ fn the_stream_begins_with_what_is_watched_and_ends_with_the_whole_account() {
         run_to_end(&mut play(&["exit", "0"]));
         let run = watcher.finish();
         let [begin, end] = begin_and_end(&run);
+        let times: Vec<_> = run.events.iter().map(time_of).collect();
+        assert!(times.is_sorted(), "{}", run.stdout);
         assert_eq!(begin["version"], env!("CARGO_PKG_VERSION"));
         for (field, file) in [
             ("host_name", "hostname"),

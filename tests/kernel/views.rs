@@ -175,6 +175,10 @@ fn line_with(options: &[&str], word: &str) -> String {
 #[test]
 fn times_and_colours_are_as_asked() {
     let _machine = share_machine();
+    for (style, is_named) in [("none", false), ("utc", true)] {
+        let greeting = Watcher::spawn(watcher_command(Tracefs::Mounted, &["-t", style])).stderr();
+        assert_eq!(greeting.contains("times are"), is_named, "{greeting}");
+    }
     assert!(line_with(&["-t", "none"], "timeless").starts_with("exit  "));
     let relative = line_with(&["--time", "relative"], "relative");
     let seconds: f64 = relative[..12].trim().parse().expect("seconds");
