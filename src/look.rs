@@ -7,11 +7,11 @@ use crate::process::tracker::Tracker;
 use crate::system::clock::boot_now;
 use crate::system::proc;
 
-/// Processes that are looked at in one step: some 0.5 ms, as each takes five small files.
+/// Processes that are looked at in one step: some 1 ms, as each takes five small files.
 const STEP: usize = 8;
 
-/// So many command lines are completed in one read at most: some 10 ms. These can't wait, since
-/// the process may end at any time, but the map fills up meanwhile.
+/// So many command lines are completed in one read at most, at two small files each. These can't
+/// wait, since the process may end at any time, but the map fills up meanwhile.
 const COMPLETED_A_READ: usize = 256;
 
 /// The questions that are still to be asked.
