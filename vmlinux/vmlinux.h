@@ -35,6 +35,10 @@ enum bpf_map_type {
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
 enum { BPF_RB_FORCE_WAKEUP = 1 << 1 };
+struct bpf_pidns_info {
+	__u32 pid;
+	__u32 tgid;
+};
 
 /* uapi/asm-generic/errno-base.h */
 enum { EEXIST = 17 };

@@ -49,9 +49,7 @@ struct {
 static int record_exec(struct task_struct *task, const void *filename, enum hook hook);
 static int record_exit(struct task_struct *task, bool group_dead, enum hook hook);
 
-/*
- * The hooks of the lesson. They get the tracepoint's event as tracefs describes it.
- */
+/* The hooks of the lesson. They get the tracepoint's event as tracefs describes it. */
 
 SEC("tp/sched/sched_process_exec")
 int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
@@ -89,6 +87,7 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 }
 
 #include "second.bpf.h" /* twins of these two, where the first two can't be attached */
+#include "follow.bpf.h" /* only a command and what it starts, and how the kernel knows */
 
 /*
  * Begins a record: makes the key, and fills in what both events have. `leader` is the main
@@ -99,7 +98,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 						  struct process_key *key, enum hook hook)
 {
 	const __u64 *comm = (const void *)&leader->comm;
-	__u32 slot = hook;
+	__u32 slot = hook, started_by;
 	struct process_info *info;
 	__u64 ids;
 
@@ -109,7 +108,8 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	key->event = event;
 	key->pad = 0;
 
-	if (!is_wanted(key->pid) || is_settled(key))
+	if (!is_wanted(key->pid) || !is_followed(key->pid, key->start_time, &started_by) ||
+	    is_settled(key))
 		return NULL;
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
 	if (!info)
@@ -120,6 +120,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	info->gid = ids >> 32;
 	info->cgroup_id = bpf_get_current_cgroup_id();
 	info->ppid = leader->real_parent->tgid;
+	info->started_by = started_by;
 	/* The main thread's name: the thread that runs this may have another. It takes two loads. */
 	((__u64 *)info->comm)[0] = comm[0];
 	((__u64 *)info->comm)[1] = comm[1];
@@ -193,5 +194,6 @@ static __always_inline int record_exit(struct task_struct *task, bool group_dead
 	info->wait_status = wait_status_of(task);
 	info->parent_exec_id = task->group_leader->real_parent->self_exec_id;
 	sum_up(&info->usage, task);
+	unfollow(key.pid);
 	return insert(&key, info);
 }

@@ -9,7 +9,7 @@
 #define FILENAME_SIZE 128 /* longer paths are cut, and marked */
 #define ARGS_SIZE 304	  /* longer command lines are cut, and marked */
 
-enum event { EVENT_EXEC = 0, EVENT_EXIT = 1 };
+enum event { EVENT_EXEC = 0, EVENT_EXIT = 1, EVENT_FORK = 2 /* never in the map */ };
 
 /* Different for every event there ever is, and the same whichever hook computes it. */
 struct process_key {
@@ -42,11 +42,13 @@ struct process_info {
 	__u32 ppid;
 	__u32 uid;
 	__u32 gid;
-	__u32 wait_status;	    /* exit: as wait(2) reports it */
-	__u32 args_size;	    /* exec: bytes of the whole argv, each argument with its NUL */
-	__u32 args_read;	    /* exec: bytes of it in args[] */
-	__u32 filename_size;	    /* exec: bytes in filename[], with the NUL */
-	__u32 parent_exec_id;	    /* exit: like exec_id, of the parent by then */
+	__u32 wait_status;    /* exit: as wait(2) reports it */
+	__u32 args_size;      /* exec: bytes of the whole argv, each argument with its NUL */
+	__u32 args_read;      /* exec: bytes of it in args[] */
+	__u32 filename_size;  /* exec: bytes in filename[], with the NUL */
+	__u32 parent_exec_id; /* exit: like exec_id, of the parent by then */
+	__u32 started_by;     /* pid: the parent at the fork, of a process that is followed */
+	__u32 pad;
 	struct process_usage usage; /* exit; at an exec only max_rss, of what ran before */
 	__u8 comm[COMM_SIZE];
 	__u8 filename[FILENAME_SIZE];
@@ -57,7 +59,8 @@ struct process_info {
 struct counters {
 	__u64 inserted;
 	__u64 dropped[2]; /* there was no room. [exec, exit] */
+	__u64 unfollowed; /* likewise, for processes to follow */
 };
 
 _Static_assert(sizeof(struct process_key) == 24, "process_key has no hidden padding");
-_Static_assert(sizeof(struct process_info) == 536, "process_info has no hidden padding");
+_Static_assert(sizeof(struct process_info) == 544, "process_info has no hidden padding");

@@ -22,8 +22,8 @@ enum hook { EXEC_TP, EXIT_TP, EXEC_TP_BTF, EXIT_TP_BTF, HOOKS };
  * two twins (about a microsecond), the second twin finds the key in the map; or it inserts the
  * event once more, which user space recognises; or it counts a drop twice.
  */
-#define SETTLED_WORDS 2048 /* a power of two */
-#define SETTLED_SLOT(key) (((key)->pid * 2 + (key)->event) & (SETTLED_WORDS - 1))
+#define SETTLED_WORDS 4096 /* a power of two */
+#define SETTLED_SLOT(key) (((key)->pid * 4 + (key)->event) & (SETTLED_WORDS - 1))
 #define SETTLED_WORD(key) ((key)->start_time << 8 ^ (key)->exec_id)
 
 __u64 settled[SETTLED_WORDS];

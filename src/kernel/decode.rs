@@ -77,6 +77,7 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
             ppid: v.ppid,
             uid: v.uid,
             gid: v.gid,
+            started_by: v.started_by,
             cgroup_id: v.cgroup_id,
             comm: until_nul(&v.comm).into(),
         },

@@ -9,5 +9,6 @@ pub mod record;
 pub mod redaction;
 pub mod schedule;
 pub mod tracker;
+pub mod tree;
 pub mod wait_status;
 pub mod wall_clock;

@@ -36,6 +36,9 @@ pub struct Common {
     pub uid: u32,
     /// Real group id, in the initial user namespace.
     pub gid: u32,
+    /// Pid of the process that started it, where it is followed: the parent may be another since.
+    /// 0 where the following began with it, and where nothing is followed.
+    pub started_by: u32,
     /// Id of the cgroup in the cgroup v2 hierarchy.
     pub cgroup_id: u64,
     /// Name of the main thread, at most 15 bytes.

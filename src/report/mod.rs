@@ -12,6 +12,7 @@ use self::closing_account::ClosingAccount;
 use self::filter::Filter;
 use crate::process::event::{Alive, Event, Names};
 use crate::process::loss::Loss;
+use crate::process::tree::Tree;
 use crate::process::wall_clock::WallClock;
 
 pub mod closing_account;
@@ -78,6 +79,25 @@ pub trait Report: Debug {
     fn account(&mut self, _out: &mut Output<'_>, _account: &ClosingAccount) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A report on the whole, when the watch has ended: a tree, or a picture of it.
+pub trait TreeReport: Debug {
+    /// Writes all of it.
+    ///
+    /// # Errors
+    ///
+    /// When `out` can't be written to.
+    fn write(&self, out: &mut Output<'_>, tree: &Tree, watched: &Watched<'_>) -> io::Result<()>;
+}
+
+/// What a report on the whole tells beside the tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Watched<'a> {
+    pub begin: &'a Begin,
+    pub account: &'a ClosingAccount,
+    /// How many CPUs may run processes.
+    pub cpus: usize,
 }
 
 /// What is watched, from when on and where.

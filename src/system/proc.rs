@@ -57,6 +57,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             ppid: stat.ppid as u32,
             uid: status.ruid,
             gid: status.rgid,
+            started_by: 0,
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
             comm: comm_of(stat.pid)?.into(),
         },

@@ -17,6 +17,7 @@ fn exec_info(argv: &[u8], args_size: u32) -> types::process_info {
         ppid: 1,
         uid: 1000,
         gid: 100,
+        started_by: 3,
         cgroup_id: 5,
         args_size,
         args_read: u32::try_from(argv.len()).expect("short"),
@@ -48,7 +49,14 @@ fn an_exec_keeps_every_field() {
             process: ProcessId { pid: 42, start_time: 7 },
             exec_id: 3,
             time: 9,
-            common: Common { ppid: 1, uid: 1000, gid: 100, cgroup_id: 5, comm: Rc::from(*b"ls") },
+            common: Common {
+                ppid: 1,
+                uid: 1000,
+                gid: 100,
+                started_by: 3,
+                cgroup_id: 5,
+                comm: Rc::from(*b"ls")
+            },
             kind: Kind::Exec(Program::new(Some(b"/bin/ls".to_vec()), b"ls\0-l\0".to_vec(), 6)),
         }
     );

@@ -5,7 +5,8 @@ use super::*;
 use crate::process::record::{Common, ProcessId, Program, Usage};
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
-    let common = Common { ppid: 1, uid: 1000, gid: 100, cgroup_id: 5, comm: (*b"ls").into() };
+    let common =
+        Common { ppid: 1, uid: 1000, gid: 100, started_by: 3, cgroup_id: 5, comm: (*b"ls").into() };
     let event = Event {
         kind,
         time: 1_500_000_001,
