@@ -13,6 +13,7 @@
 //! reports), [`look`] (what `/proc` knows beside them), [`reporter`] (filter, names and
 //! reports). ARCHITECTURE.md has the reasons.
 
+pub mod follow;
 pub mod kernel;
 pub mod look;
 pub mod options;

@@ -1,6 +1,8 @@
 //! What is asked of `/proc` beside the records. There may be thousands of such questions, so
 //! they are asked a few at a time, while no read of the map is due.
 
+use std::collections::HashSet;
+
 use crate::process::record::{Kind, ProcessId, Record};
 use crate::process::redaction::Redaction;
 use crate::process::tracker::Tracker;
@@ -36,12 +38,14 @@ pub struct Look {
 impl Look {
     /// To be called when privileges have been given up: some of the questions start a thread,
     /// which keeps what it begins with.
-    pub fn begin(begin: u64) -> Self {
+    ///
+    /// `only`: the pids of those to ask for, of what was running before; `None`: all.
+    pub fn begin(begin: u64, only: Option<&HashSet<u32>>) -> Self {
         let has_proc = proc::is_usable();
         Self {
             has_proc,
             begin,
-            running: has_proc.then(proc::running).flatten(),
+            running: has_proc.then(|| proc::running(only)).flatten(),
             exits_lost: false,
             living: Vec::new(),
             gone: Vec::new(),

@@ -4,17 +4,17 @@
 //! for every exec and every exit. This half opens, loads and attaches it, reads the map
 //! once a period, reports what it finds, and takes everything down on Ctrl-C.
 
-use std::io;
 use std::mem::{MaybeUninit, take};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use kernel_and_user_map::follow;
 use kernel_and_user_map::kernel::skel::{KernelAndUserMapSkel, KernelAndUserMapSkelBuilder};
 use kernel_and_user_map::kernel::{decode, preflight, privileges, realtime, setup};
-use kernel_and_user_map::options::{LOSS_STATUS, Options};
+use kernel_and_user_map::options::Options;
 use kernel_and_user_map::process::record::Record;
-use kernel_and_user_map::report::sink::Sink;
+use kernel_and_user_map::report::sink::is_broken_pipe;
 use kernel_and_user_map::system::clock::boot_now;
 use kernel_and_user_map::system::{stderr, stop};
 use kernel_and_user_map::watch::Watch;
@@ -29,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => {
             let error = preflight::explain(error, options.max_entries);
             stderr::print(format_args!("kernel_and_user_map: error: {error:#}\n"));
-            ExitCode::FAILURE
+            options.failure_status(&error)
         }
     }
 }
@@ -43,21 +43,23 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Configure: what can't be changed once the kernel has it.
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
     setup::make_room_for_pids(&mut open_skel, &options.pid)?;
+    follow::configure(&mut open_skel, options)?;
     let twins = setup::choose_hooks(&mut open_skel, options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
     setup::want_pids(&skel, &options.pid)?;
-    let stdout = Sink::stdout()?;
 
     // Attach: the programs run at every exec and exit. When all are there, the watch begins.
     skel.attach()?;
+    let command = follow::begin(options, &mut skel)?;
     privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
-    let stop = stop::on_signals()?;
-    let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
+    let mut stop = stop::on_signals(command, options.to.is_none())?;
+    let mut watch = Watch::begin(options, &mut skel, twins)?;
 
     // Read and report, until Ctrl-C.
     stderr::print(format_args!("kernel_and_user_map: {}\n", watch.greeting()));
+    stop.let_command_go()?;
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {
         stderr::print(watch.closing_account(&mut skel)?);
@@ -66,8 +68,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Destroy: the kernel frees programs and maps when nobody holds them any more.
     drop(skel);
     result?;
-    let is_lossy = options.fail_on_loss && !watch.loss().is_none();
-    Ok(if is_lossy { ExitCode::from(LOSS_STATUS) } else { ExitCode::SUCCESS })
+    watch.exit_status(stop.command_status(), options.fail_on_loss)
 }
 
 /// Reads the map once a period, or sooner when it fills up, and reports what was in it.
@@ -102,9 +103,4 @@ fn read(process_map: &impl MapCore) -> Result<Vec<Record>> {
         records.push(decode::decode(key, &value)?);
     }
     Ok(records)
-}
-
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let cause = error.downcast_ref::<io::Error>();
-    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,7 +1,11 @@
 //! The command line. The doc comments here are its help text.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Error;
 use clap::{ArgAction, ColorChoice, Parser};
 use jiff::SignedDuration;
 use nix::unistd::User;
@@ -9,8 +13,9 @@ use regex::bytes::Regex;
 
 use crate::process::redaction::Redaction;
 use crate::report::filter::{EventName, Filter};
-use crate::report::{Format, TimeStyle, View};
+use crate::report::{Format, Picture, TimeStyle, View};
 use crate::system::cgroups;
+use crate::system::command::{self, NotStarted};
 
 const FILTERS: &str = "Filters (an event must pass all of them)";
 
@@ -39,9 +44,27 @@ pub struct Options {
     #[arg(long, value_name = "VIEW", value_enum, default_value = "events")]
     pub view: View,
 
-    /// With --view processes: also those that were running before the start
+    /// With --view processes: also those that were running before the start; with --view tree:
+    /// each of a row of like processes
     #[arg(long)]
     pub all: bool,
+
+    /// Follow this process, and all that it starts from now on; may be given several times
+    #[arg(long, value_name = "PID", conflicts_with = "pid")]
+    pub follow: Vec<u32>,
+
+    /// Save a picture or a log when it ends: .svg, .pftrace (Perfetto), .jsonl or .txt; may be
+    /// given several times
+    #[arg(long, value_name = "FILE", value_parser = saved)]
+    pub save: Vec<Saved>,
+
+    /// Print to the end of this file, not to stdout (with a COMMAND: stderr)
+    #[arg(long, value_name = "FILE")]
+    pub to: Option<PathBuf>,
+
+    /// Run the COMMAND as this user (name or number). By default: the one who called sudo
+    #[arg(long, value_name = "USER", requires = "command")]
+    pub run_as: Option<String>,
 
     /// At the end, print the commands that ran, grouped by name
     #[arg(long)]
@@ -107,12 +130,39 @@ pub struct Options {
     /// Tell on stderr about rights and tracefs; -vv: all that libbpf says, too
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
+
+    /// Run this command, and follow it and all that it starts until it ends. The exit status is
+    /// its own: 128 and the signal that ended it; 125 where this program failed, 126 and 127 where
+    /// the command could not be run
+    #[arg(last = true, value_name = "COMMAND", conflicts_with_all = ["follow", "pid", "duration"])]
+    pub command: Vec<OsString>,
+}
+
+/// A file to save, and what is to be in it.
+#[derive(Debug, Clone)]
+pub struct Saved {
+    pub path: PathBuf,
+    pub picture: Picture,
 }
 
 /// The exit status that `--fail-on-loss` asks for.
 pub const LOSS_STATUS: u8 = 3;
 
 impl Options {
+    /// Whether only a command, or some processes, are followed.
+    pub fn follows(&self) -> bool {
+        !self.command.is_empty() || !self.follow.is_empty()
+    }
+
+    /// The exit status for an error.
+    pub fn failure_status(&self, error: &Error) -> ExitCode {
+        match error.downcast_ref::<NotStarted>() {
+            Some(not_started) => ExitCode::from(not_started.status),
+            None if self.command.is_empty() => ExitCode::FAILURE,
+            None => ExitCode::from(command::FAILED),
+        }
+    }
+
     /// Which events are to be shown.
     pub fn filter(&self) -> Filter {
         Filter {
@@ -132,6 +182,18 @@ impl Options {
     pub fn redaction(&self) -> Redaction {
         Redaction::new(self.redact.clone())
     }
+}
+
+fn saved(text: &str) -> Result<Saved, String> {
+    let path = PathBuf::from(text);
+    let picture = match path.extension().and_then(|ending| ending.to_str()) {
+        Some("svg") => Picture::Svg,
+        Some("pftrace") => Picture::Pftrace,
+        Some("jsonl") => Picture::Stream(Format::Json),
+        Some("txt") => Picture::Stream(Format::Table),
+        _ => return Err("its name must end in .svg, .pftrace, .jsonl or .txt".into()),
+    };
+    Ok(Saved { path, picture })
 }
 
 fn period(text: &str) -> Result<Duration, String> {

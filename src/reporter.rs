@@ -1,23 +1,28 @@
 //! Gives events to the reports: those that the filter lets pass, with their names.
 
-use std::io;
 use std::rc::Rc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Error, Result};
 
 use crate::options::Options;
 use crate::process::event::{Alive, Event, EventKind};
 use crate::process::live::Live;
 use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
+use crate::process::tree::TreeBuilder;
 use crate::process::wall_clock::WallClock;
 use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
-use crate::report::sink::{Sink, WRITE};
-use crate::report::{self, Begin, Choice, Format, Report, TimeStyle, columns};
+use crate::report::outlet::Outlet;
+use crate::report::sink::Sink;
+use crate::report::{self, Begin, Choice, Format, TimeStyle, View, Watched, columns};
 use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
+
+/// So many processes are kept for a picture, where neither a command nor some processes are
+/// followed: a watch has no end then.
+const KEPT: usize = 100_000;
 
 /// Reports events, and counts them once they are written.
 #[derive(Debug)]
@@ -25,8 +30,11 @@ pub struct Reporter {
     filter: Filter,
     names: NameLookup,
     clock: WallClock,
-    reports: Vec<Box<dyn Report>>,
-    sink: Sink,
+    /// The first one counts; the others are files that are saved.
+    outlets: Vec<Outlet>,
+    /// Where a tree is reported.
+    tree: Option<TreeBuilder>,
+    begin: Begin,
     /// Whether the processes that were running before are reported, too.
     all: bool,
     greeting: String,
@@ -41,41 +49,34 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// When `sink` can't be written to.
-    pub fn begin(options: &Options, sink: Sink, time: u64) -> Result<Self> {
-        let zone = if options.output == Format::Table && options.time != TimeStyle::None {
-            format!("times are {}; ", columns::zone_name(options.time))
-        } else {
-            String::new()
-        };
+    /// When a file can't be opened or written to.
+    pub fn begin(options: &Options, time: u64) -> Result<Self> {
+        let (host_name, kernel_release) = host::name_and_release();
+        let filter = options.filter();
+        let boot_id = host::boot_id();
+        let begin = Begin { time, host_name, boot_id, kernel_release, filter: filter.clone() };
+        let outlets = outlets(options, time)?;
+        let follows = options.follows();
+        let kept = if follows { usize::MAX } else { KEPT };
+        let has_tree = outlets.iter().any(Outlet::has_tree);
         let mut reporter = Self {
-            filter: options.filter(),
+            filter,
             names: NameLookup::default(),
             clock: clock::wall_clock(),
-            reports: report::chosen(Choice {
-                format: options.output,
-                view: options.view,
-                totals: options.summary,
-                time: options.time,
-                colour: sink.wants_colour(options.color),
-                started: time,
-            }),
-            sink,
+            outlets,
+            tree: has_tree.then(|| TreeBuilder::new(follows, kept)),
+            begin,
             all: options.all,
-            greeting: format!("watching execs and exits; {zone}Ctrl-C ends it"),
+            greeting: greeting(options),
             printed: Reported::default(),
             written: Reported::default(),
             hidden: 0,
         };
-        let (host_name, kernel_release) = host::name_and_release();
-        let filter = reporter.filter.clone();
-        let begin = Begin { time, host_name, boot_id: host::boot_id(), kernel_release, filter };
-        let Self { reports, sink, clock, .. } = &mut reporter;
-        reports
-            .iter_mut()
-            .try_for_each(|report| report.begin(&mut sink.output(*clock), &begin))
-            .context(WRITE)?;
-        reporter.flush().context(WRITE)?;
+        let Self { outlets, clock, begin, .. } = &mut reporter;
+        for outlet in outlets {
+            outlet.each(*clock, |report, out| report.begin(out, begin).map(|()| true))?;
+        }
+        reporter.flush()?;
         Ok(reporter)
     }
 
@@ -89,14 +90,19 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn event(&mut self, event: &Event<'_>) -> io::Result<()> {
+    /// When it can't be written.
+    pub fn event(&mut self, event: &Event<'_>) -> Result<()> {
         let origin = self.cgroup_asked_for(event);
+        let passes = self.filter.passes(event, origin.as_deref());
         let mut is_printed = false;
-        if self.filter.passes(event, origin.as_deref()) {
+        if passes || self.tree.is_some() {
             let names = self.names.names_of(event.common, event.process.pid);
-            for report in &mut self.reports {
-                is_printed |= report.event(&mut self.sink.output(self.clock), event, &names)?;
+            if let Some(tree) = &mut self.tree {
+                tree.add(event, &names);
+            }
+            for (i, outlet) in self.outlets.iter_mut().enumerate().filter(|_| passes) {
+                let event = outlet.each(self.clock, |report, out| report.event(out, event, &names));
+                is_printed |= (event? || outlet.has_tree()) && i == 0;
             }
         }
         let count = match event.kind {
@@ -117,17 +123,27 @@ impl Reporter {
         asks.then(|| self.names.cgroup(event.origin, event.process.pid)).flatten()
     }
 
+    /// Takes a process into the tree that goes on, as far as it is known: who started it (a pid,
+    /// or 0), and, if it was running before, what it was then.
+    pub fn goes_on(&mut self, process: ProcessId, started_by: u32, before: Option<&Live>) {
+        let Some(tree) = &mut self.tree else { return };
+        tree.add_fork(process, started_by);
+        if let Some(live) = before.filter(|live| live.was_running()) {
+            let event = live.event(process.pid, self.begin.time, EventKind::Exec);
+            tree.add_running(&event, &self.names.names_of(event.common, process.pid));
+        }
+    }
+
     /// Reports what was lost by `time` (boot-clock nanoseconds), if anything was.
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn loss(&mut self, loss: &Loss, time: u64) -> io::Result<()> {
-        if loss.is_none() {
-            return Ok(());
+    /// When it can't be written.
+    pub fn loss(&mut self, loss: &Loss, time: u64) -> Result<()> {
+        for outlet in self.outlets.iter_mut().filter(|_| !loss.is_none()) {
+            outlet.each(self.clock, |report, out| report.loss(out, loss, time).map(|()| true))?;
         }
-        let Self { reports, sink, clock, .. } = self;
-        reports.iter_mut().try_for_each(|report| report.loss(&mut sink.output(*clock), loss, time))
+        Ok(())
     }
 
     /// Once a period, reports the processes alive to the reports that ask for them. `now`: in
@@ -135,15 +151,16 @@ impl Reporter {
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
+    /// When it can't be written.
     pub fn period<'a>(
         &mut self,
         live: impl Iterator<Item = (ProcessId, &'a Live)>,
         now: u64,
-    ) -> io::Result<()> {
-        let window = self.sink.window();
-        let wanted = self.reports.iter().map(|report| report.processes_wanted(window)).max();
-        let Some(wanted) = wanted.filter(|&wanted| wanted > 0) else { return Ok(()) };
+    ) -> Result<()> {
+        let wanted = self.outlets.iter().map(Outlet::processes_wanted).max().unwrap_or(0);
+        if wanted == 0 {
+            return Ok(());
+        }
         let (mut events, all) = (Vec::new(), self.all);
         for (process, live) in live.filter(|(_, live)| all || !live.was_running()) {
             let event = live.event(process.pid, now, EventKind::Exec);
@@ -161,43 +178,57 @@ impl Reporter {
             event,
         };
         let alive: Vec<_> = events.into_iter().map(describe).collect();
-        let Self { reports, sink, clock, .. } = self;
-        reports
-            .iter_mut()
-            .try_for_each(|report| report.period(&mut sink.output(*clock), &alive, now))
+        for outlet in &mut self.outlets {
+            let newest = alive.len().saturating_sub(outlet.processes_wanted());
+            let newest = &alive[newest..];
+            outlet
+                .each(self.clock, |report, out| report.period(out, newest, now).map(|()| true))?;
+        }
+        Ok(())
     }
 
     /// Lets each report end, at `time` (boot-clock nanoseconds).
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn end(&mut self, time: u64) -> io::Result<()> {
-        let Self { reports, sink, clock, .. } = self;
-        reports.iter_mut().try_for_each(|report| report.end(&mut sink.output(*clock), time))?;
+    /// When it can't be written.
+    pub fn end(&mut self, time: u64) -> Result<()> {
+        for outlet in &mut self.outlets {
+            outlet.each(self.clock, |report, out| report.end(out, time).map(|()| true))?;
+        }
         self.flush()
     }
 
-    /// Gives the closing account to each report.
+    /// Reports the tree, and the closing account to each report. Files get their names.
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn account(&mut self, account: &ClosingAccount) -> io::Result<()> {
-        let Self { reports, sink, clock, .. } = self;
-        reports
-            .iter_mut()
-            .try_for_each(|report| report.account(&mut sink.output(*clock), account))?;
+    /// When it can't be written.
+    pub fn account(&mut self, account: &ClosingAccount) -> Result<()> {
+        let tree = self.tree.take();
+        let tree = tree.map(|tree| tree.finish(account.begin, account.end, proc::cpu_of));
+        let watched = Watched { begin: &self.begin, account, cpus: host::cpus() };
+        for outlet in &mut self.outlets {
+            if let Some(tree) = &tree {
+                outlet.tree(self.clock, |report, out| report.write(out, tree, &watched))?;
+            }
+            outlet.each(self.clock, |report, out| report.account(out, account).map(|()| true))?;
+        }
         self.flush()
+    }
+
+    /// What has gone wrong where others went on. To be called when all is reported.
+    pub fn failures(&mut self) -> Vec<Error> {
+        self.outlets.iter_mut().filter_map(Outlet::finish).collect()
     }
 
     /// Writes what is still in memory, and looks whether the clock or the window changed.
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
-    pub fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()?;
+    /// When it can't be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.outlets.iter_mut().try_for_each(|outlet| outlet.flush().map(|_| ()))?;
         self.written = self.printed;
         clock::follow(&mut self.clock);
         self.names.renew();
@@ -213,4 +244,46 @@ impl Reporter {
     pub fn hidden(&self) -> u64 {
         self.hidden
     }
+}
+
+/// The main one first.
+fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
+    let has_command = !options.command.is_empty();
+    let sink = match &options.to {
+        Some(path) => Sink::appending(path)?,
+        None if has_command => Sink::stderr()?,
+        None => Sink::stdout()?,
+    };
+    let choice = Choice {
+        format: options.output,
+        view: options.view,
+        totals: options.summary,
+        all: options.all,
+        time: options.time,
+        colour: sink.wants_colour(options.color),
+        started,
+    };
+    // A command goes on to its end, so its watch does, too.
+    let main = Outlet::new(sink, report::chosen(choice), has_command);
+    let saved = options.save.iter().map(|saved| {
+        let chosen = report::of_picture(saved.picture, choice);
+        Outlet::file(&saved.path, chosen)
+    });
+    [Ok(main)].into_iter().chain(saved).collect()
+}
+
+fn greeting(options: &Options) -> String {
+    let zone = if options.output == Format::Table
+        && options.view != View::Tree
+        && options.time != TimeStyle::None
+    {
+        format!("times are {}; ", columns::zone_name(options.time))
+    } else {
+        String::new()
+    };
+    if !options.command.is_empty() {
+        return format!("{zone}following the command to its end");
+    }
+    let what = if options.follow.is_empty() { "watching" } else { "following the" };
+    format!("{what} execs and exits; {zone}Ctrl-C ends it")
 }

@@ -1,28 +1,32 @@
 //! A watch: what user space keeps from one read of the map to the next. It ties the rooms
 //! together: records from [`kernel`](crate::kernel) go through the tracker to the reports.
 
+use std::collections::HashSet;
 use std::os::fd::AsFd as _;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
+use crate::kernel::follow::{self, Followed};
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
 use crate::kernel::watch_time;
 use crate::look::Look;
-use crate::options::Options;
-use crate::process::loss::Loss;
+use crate::options::{LOSS_STATUS, Options};
+use crate::process::event::StillRunning;
 use crate::process::record::{Kind, Record};
 use crate::process::redaction::Redaction;
 use crate::process::schedule::{Next, Schedule};
 use crate::process::tracker::{SETTLE_NS, Tracker};
 use crate::report::closing_account::ClosingAccount;
-use crate::report::sink::{Sink, WRITE};
+use crate::report::sink::is_broken_pipe;
 use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
 use crate::system::stop::Stop;
+use crate::system::{proc, stderr};
 
 /// So long the watch looks at what was running before, before it says that it watches.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -37,6 +41,9 @@ pub struct Watch {
     outside: u64,
     /// Whether the stream has told all that was lost.
     is_complete: bool,
+    /// Whether only some processes are followed, and whether any of them still lives.
+    follows: bool,
+    any_lives: bool,
     /// When the processes alive were shown last.
     shown_at: Option<Instant>,
     schedule: Schedule,
@@ -46,6 +53,8 @@ pub struct Watch {
     reporter: Reporter,
     redaction: Redaction,
     look: Look,
+    /// Of the followed, those that live at the end.
+    running: Vec<StillRunning>,
 }
 
 impl Watch {
@@ -53,10 +62,9 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// When the kernel's wake-up can't be received, or stdout can't be written to.
+    /// When the kernel's wake-up can't be received, or a report can't be written.
     pub fn begin(
         options: &Options,
-        stdout: Sink,
         skel: &mut KernelAndUserMapSkel<'_>,
         twins: Twins,
     ) -> Result<Self> {
@@ -67,14 +75,17 @@ impl Watch {
             end: None,
             outside: 0,
             is_complete: false,
+            follows: options.follows(),
+            any_lives: true,
             shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
             tracker: Tracker::default(),
             loss,
-            reporter: Reporter::begin(options, stdout, begin)?,
+            reporter: Reporter::begin(options, begin)?,
             redaction: options.redaction(),
-            look: Look::begin(begin),
+            look: Look::begin(begin, followed_before(options, skel)?.as_ref()),
+            running: Vec::new(),
         };
         // What was running before: on most machines, that is all of it.
         let begun = Instant::now();
@@ -109,7 +120,7 @@ impl Watch {
                 _ => Duration::ZERO,
             };
             let asked_to_stop = stop.wait(self.wakeup.as_fd(), time)?;
-            if asked_to_stop || next == Next::Stop {
+            if asked_to_stop || next == Next::Stop || !self.any_lives {
                 return Ok(false);
             }
             if next == Next::Read {
@@ -132,7 +143,7 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to, or the kernel does not tell about its programs.
+    /// When a report can't be written, or the kernel does not tell about its programs.
     pub fn report(
         &mut self,
         records: Vec<Record>,
@@ -145,6 +156,7 @@ impl Watch {
         self.report_before(settled, records)?;
         if !is_quiet {
             self.report_loss(settled, skel)?;
+            self.any_lives = !self.follows || follow::any_lives(skel);
         }
         // At the end they are shown once more anyway.
         let period = self.schedule.nearly_period();
@@ -152,7 +164,7 @@ impl Watch {
             self.shown_at = Some(Instant::now());
             self.show_processes()?;
         }
-        self.reporter.flush().context(WRITE)
+        self.reporter.flush()
     }
 
     /// The same with the records of the last read: reports all, and the closing account.
@@ -169,9 +181,49 @@ impl Watch {
         self.report_loss(u64::MAX, skel)?;
         self.is_complete = true;
         self.show_processes()?;
-        self.reporter.end(self.not_after_end(u64::MAX)).context(WRITE)?;
+        self.reporter.end(self.not_after_end(u64::MAX))?;
+        self.running = self.still_running(skel)?;
+        for StillRunning { process, started_by, .. } in &self.running {
+            self.reporter.goes_on(*process, *started_by, self.tracker.live_as(*process));
+        }
         let account = self.closing_account(skel)?;
-        self.reporter.account(&account).context(WRITE)
+        self.reporter.account(&account)
+    }
+
+    fn still_running(&self, skel: &KernelAndUserMapSkel<'_>) -> Result<Vec<StillRunning>> {
+        if !self.follows {
+            return Ok(Vec::new());
+        }
+        let end = self.not_after_end(u64::MAX);
+        let mut living = follow::living(skel)?;
+        living.retain(|it| it.process.start_time < end);
+        living.sort_by_key(|it| (it.process.start_time, it.process.pid));
+        let describe = |Followed { process, started_by }| {
+            let known = self.tracker.live_as(process).map(|live| live.comm());
+            let name = known.or_else(|| proc::comm_of(process.pid).map(Into::into));
+            StillRunning { process, started_by, name }
+        };
+        Ok(living.into_iter().map(describe).collect())
+    }
+
+    /// The exit status, where a command has ended with `command_status` (or 0 without one). To be
+    /// called at the end.
+    ///
+    /// # Errors
+    ///
+    /// When a report has failed, and others went on without it.
+    pub fn exit_status(&mut self, command_status: u8, fail_on_loss: bool) -> Result<ExitCode> {
+        let mut failures = self.reporter.failures();
+        // Who does not read what is told of a command does not change how that ends.
+        failures.retain(|failure| !is_broken_pipe(failure));
+        if let Some(last) = failures.pop() {
+            for failure in failures {
+                stderr::print(format_args!("kernel_and_user_map: error: {failure:#}\n"));
+            }
+            return Err(last);
+        }
+        let is_lossy = fail_on_loss && command_status == 0 && !self.loss.total().is_none();
+        Ok(ExitCode::from(if is_lossy { LOSS_STATUS } else { command_status }))
     }
 
     /// Reports the events before a time, and the processes that have ended unseen.
@@ -193,10 +245,10 @@ impl Watch {
             }
             tracker.add(record);
         }
-        tracker.events_before(before, |event| reporter.event(event)).context(WRITE)?;
+        tracker.events_before(before, |event| reporter.event(event))?;
         for process in look.gone_before(before) {
             // All that is older is reported, so what is noticed here gets this time.
-            tracker.exit_unseen(process, now, |event| reporter.event(event)).context(WRITE)?;
+            tracker.exit_unseen(process, now, |event| reporter.event(event))?;
         }
         Ok(())
     }
@@ -206,7 +258,7 @@ impl Watch {
         if lost.any_exits() {
             self.look.exits_were_lost();
         }
-        self.reporter.loss(&lost, self.not_after_end(before)).context(WRITE)
+        self.reporter.loss(&lost, self.not_after_end(before))
     }
 
     /// A time that has come, and is not after the end of the watch.
@@ -216,12 +268,7 @@ impl Watch {
 
     fn show_processes(&mut self) -> Result<()> {
         let now = self.not_after_end(u64::MAX);
-        self.reporter.period(self.tracker.live(), now).context(WRITE)
-    }
-
-    /// All that was lost so far.
-    pub fn loss(&self) -> Loss {
-        self.loss.total()
+        self.reporter.period(self.tracker.live(), now)
     }
 
     /// The closing account. It ends the watch, if that has not ended yet.
@@ -249,9 +296,22 @@ impl Watch {
             reported,
             hidden: self.reporter.hidden(),
             unwritten: captured.saturating_sub(accounted),
-            loss: self.loss(),
+            loss: self.loss.total(),
+            running: self.running.clone(),
             fullest: self.schedule.fullest(),
             capacity: self.schedule.capacity(),
         })
     }
+}
+
+/// The pids of what is followed and was running before. `None`: all that was.
+fn followed_before(
+    options: &Options,
+    skel: &KernelAndUserMapSkel<'_>,
+) -> Result<Option<HashSet<u32>>> {
+    Ok(match (options.command.is_empty(), options.follow.is_empty()) {
+        (false, _) => Some(HashSet::new()), // a command has yet to begin
+        (true, false) => Some(follow::living(skel)?.iter().map(|it| it.process.pid).collect()),
+        (true, true) => None,
+    })
 }

@@ -131,7 +131,7 @@ proptest! {
 
     #[test]
     fn losses_in_the_stream_add_up_to_the_closing_account(
-        counts in prop::collection::vec(any::<[u16; 4]>(), 0..20),
+        counts in prop::collection::vec(any::<[u16; 6]>(), 0..20),
     ) {
         let mut totals = LossTotals::default();
         let mut stream = Vec::new();
@@ -139,10 +139,12 @@ proptest! {
         let mut events = EventsJson::default();
         let mut before = Loss::default();
         for now in &counts {
-            let [dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most] =
-                now.map(u64::from);
-            let now =
-                Loss { dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most };
+            let [dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most,
+                dropped_forks, missed_forks_at_most] = now.map(u64::from);
+            let now = Loss {
+                dropped_execs, dropped_exits, missed_execs_at_most, missed_exits_at_most,
+                dropped_forks, missed_forks_at_most,
+            };
             let since = totals.grow_to(now);
             if !since.is_none() {
                 events.loss(&mut out, &since, 1).expect("memory");
@@ -160,6 +162,7 @@ proptest! {
             hidden: 0,
             unwritten: 0,
             loss: totals.total(),
+            running: Vec::new(),
             fullest: 0,
             capacity: 1,
         };
@@ -169,7 +172,8 @@ proptest! {
             text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         let (end, losses) = lines.split_last().expect("the end at least");
         for count in
-            ["dropped_execs", "dropped_exits", "missed_execs_at_most", "missed_exits_at_most"]
+            ["dropped_execs", "dropped_exits", "missed_execs_at_most", "missed_exits_at_most",
+            "dropped_forks", "missed_forks_at_most"]
         {
             let sum = losses.iter().filter_map(|loss| loss[count].as_u64()).sum::<u64>();
             prop_assert_eq!(Some(sum), end[count].as_u64());

@@ -29,7 +29,7 @@ struct {
  * User space, while it starts the command: the child that it has then is followed. The pid is
  * that in its pid namespace, which the other two name: a container knows no other.
  */
-struct {
+struct starter {
 	__u64 device;
 	__u64 inode;
 	__u32 pid; /* 0: nobody */

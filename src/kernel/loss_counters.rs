@@ -18,7 +18,7 @@ pub struct LossCounters {
     /// The twins that are loaded, if the kernel counts how often it skips them.
     twins: Twins,
     /// How often each program had been skipped when the watch began.
-    before: [Misses; 2],
+    before: [Misses; 3],
     totals: LossTotals,
 }
 
@@ -51,7 +51,7 @@ impl LossCounters {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
         let counts_tp = kernel_version().is_some_and(|version| version >= (6, 7));
         let twins = if twins == Twins::Tp && !counts_tp { Twins::None } else { twins };
-        let before = misses_of_both(skel, twins)?;
+        let before = misses_of_all(skel, twins)?;
         Ok(Self { twins, before, totals: LossTotals::default() })
     }
 
@@ -66,20 +66,23 @@ impl LossCounters {
     ///
     /// When the kernel does not tell about a program.
     pub fn update(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Result<Loss> {
-        let now = misses_of_both(skel, self.twins)?;
-        let [execs, exits] = [0, 1].map(|event| now[event].missed_at_most(self.before[event]));
+        let now = misses_of_all(skel, self.twins)?;
+        let [execs, exits, forks] =
+            [0, 1, 2].map(|event| now[event].missed_at_most(self.before[event]));
         let counters = counters(skel);
         Ok(self.totals.grow_to(Loss {
             dropped_execs: counters.dropped[0],
             dropped_exits: counters.dropped[1],
             missed_execs_at_most: execs,
             missed_exits_at_most: exits,
+            dropped_forks: counters.unfollowed,
+            missed_forks_at_most: forks,
         }))
     }
 }
 
-/// Of execs and of exits.
-fn misses_of_both(skel: &KernelAndUserMapSkel<'_>, twins: Twins) -> Result<[Misses; 2]> {
+/// Of execs, of exits and of forks. What is not loaded misses nothing.
+fn misses_of_all(skel: &KernelAndUserMapSkel<'_>, twins: Twins) -> Result<[Misses; 3]> {
     let progs = &skel.progs;
     let of = |tp_btf: &ProgramMut<'_>, tp: &ProgramMut<'_>, tp_btf_2: &ProgramMut<'_>| {
         let twin = match twins {
@@ -90,7 +93,13 @@ fn misses_of_both(skel: &KernelAndUserMapSkel<'_>, twins: Twins) -> Result<[Miss
         Ok(Misses { tp_btf: misses(tp_btf)?, twin })
     };
     let execs: Result<_> = of(&progs.exec_tp_btf, &progs.exec_tp, &progs.exec_tp_btf_2);
-    Ok([execs?, of(&progs.exit_tp_btf, &progs.exit_tp, &progs.exit_tp_btf_2)?])
+    let exits: Result<_> = of(&progs.exit_tp_btf, &progs.exit_tp, &progs.exit_tp_btf_2);
+    let loaded = |program: &ProgramMut<'_>| program.autoload().then(|| misses(program));
+    let forks = Misses {
+        tp_btf: loaded(&progs.fork_tp_btf).transpose()?.unwrap_or(0),
+        twin: loaded(&progs.fork_tp_btf_2).transpose()?,
+    };
+    Ok([execs?, exits?, forks])
 }
 
 /// The counters of the BPF program, out of mapped memory: no system call.

@@ -2,6 +2,7 @@
 //! [`process`](crate::process), and formats nothing.
 
 pub mod decode;
+pub mod follow;
 pub mod loss_counters;
 pub mod preflight;
 pub mod privileges;

@@ -52,6 +52,17 @@ pub struct Alive<'a> {
     pub cpu_ns: Option<u64>,
 }
 
+/// A process that is followed, and lives when the watch ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StillRunning {
+    /// Its start time may be exact to a clock tick only.
+    pub process: ProcessId,
+    /// Pid; 0 where the following began with it.
+    pub started_by: u32,
+    /// `None` if it has just ended.
+    pub name: Option<Rc<[u8]>>,
+}
+
 /// What the system calls the numbers in an event.
 #[derive(Debug, Clone, Default)]
 pub struct Names {

@@ -48,6 +48,11 @@ impl Live {
         self.exec_id.is_none()
     }
 
+    /// Its name.
+    pub fn comm(&self) -> Rc<[u8]> {
+        Rc::clone(&self.common.comm)
+    }
+
     /// The process as an event at a time (boot-clock nanoseconds).
     pub fn event(&self, pid: u32, time: u64, kind: EventKind) -> Event<'_> {
         Event {

@@ -11,6 +11,10 @@ pub struct Loss {
     /// The kernel skipped both of a tracepoint's programs: an upper bound.
     pub missed_execs_at_most: u64,
     pub missed_exits_at_most: u64,
+    /// Processes that are not followed, with all that they start, in the same two ways: the map of
+    /// the followed was full, or the kernel skipped both programs.
+    pub dropped_forks: u64,
+    pub missed_forks_at_most: u64,
 }
 
 impl Loss {
@@ -20,7 +24,7 @@ impl Loss {
 
     /// Whether the map was full at some time.
     pub fn any_dropped(&self) -> bool {
-        self.dropped_execs > 0 || self.dropped_exits > 0
+        self.dropped_execs > 0 || self.dropped_exits > 0 || self.dropped_forks > 0
     }
 
     /// Whether any exit was, or may have been, lost.
@@ -34,6 +38,8 @@ impl Loss {
             dropped_exits: f(self.dropped_exits, other.dropped_exits),
             missed_execs_at_most: f(self.missed_execs_at_most, other.missed_execs_at_most),
             missed_exits_at_most: f(self.missed_exits_at_most, other.missed_exits_at_most),
+            dropped_forks: f(self.dropped_forks, other.dropped_forks),
+            missed_forks_at_most: f(self.missed_forks_at_most, other.missed_forks_at_most),
         }
     }
 }
@@ -67,7 +73,13 @@ impl fmt::Display for Loss {
             self.dropped_exits,
             self.missed_execs_at_most,
             self.missed_exits_at_most
-        )
+        )?;
+        match (self.dropped_forks, self.missed_forks_at_most) {
+            (0, 0) => Ok(()),
+            (dropped, missed) => {
+                write!(f, "; not followed: {dropped} processes and at most {missed} more")
+            }
+        }
     }
 }
 

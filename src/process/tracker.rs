@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::event::{Event, EventKind};
 use super::live::{LONG_MAX, Live, LiveTable};
-use super::record::{Common, Kind, ProcessId, Program, Record, Usage};
+use super::record::{Common, Kind, ProcessId, Program, Record, Usage, is_same_start};
 use super::wait_status::Outcome;
 
 /// How long a BPF program may take from its timestamp to its record in the map, in
@@ -102,6 +102,14 @@ impl Tracker {
     /// The processes alive: all of which an exec was seen or [`Self::add_running`] told.
     pub fn live(&self) -> impl ExactSizeIterator<Item = (ProcessId, &Live)> {
         self.live.iter().map(|(pid, live)| (live.id(pid), live))
+    }
+
+    /// One of them, unless the pid has gone to another process.
+    pub fn live_as(&self, process: ProcessId) -> Option<&Live> {
+        let is_same = |live: &&Live| {
+            live.is_same_as(process) || is_same_start(live.start_time, process.start_time)
+        };
+        self.live.get(process.pid).filter(is_same)
     }
 
     /// Forgets a process whose exit was lost, and gives `each` an exit without a result,

@@ -3,7 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::word::Word;
+use crate::process::event::StillRunning;
 use crate::process::loss::Loss;
+
+/// So many of the processes that go on are named.
+const NAMED: usize = 10;
 
 /// Events that have left the program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub struct ClosingAccount {
     /// Events that it had captured but could not write.
     pub unwritten: u64,
     pub loss: Loss,
+    /// What is followed and goes on.
+    pub running: Vec<StillRunning>,
     /// The most records seen in the map at once.
     pub fullest: u64,
     pub capacity: u64,
@@ -54,6 +61,20 @@ impl fmt::Display for ClosingAccount {
         if *lost_exits > 0 {
             writeln!(f, "  processes that ended unseen: {lost_exits}")?;
         }
+        write_running(f, &self.running)?;
         writeln!(f, "  the map was at its fullest with {fullest} of {capacity} records")
     }
+}
+
+fn write_running(f: &mut fmt::Formatter<'_>, running: &[StillRunning]) -> fmt::Result {
+    if running.is_empty() {
+        return Ok(());
+    }
+    write!(f, "  still running: {}:", running.len())?;
+    for (i, StillRunning { process, name, .. }) in running.iter().take(NAMED).enumerate() {
+        let name = name.as_deref().unwrap_or(b"?");
+        write!(f, "{} {} [{}]", if i == 0 { "" } else { "," }, process.pid, Word::new(name))?;
+    }
+    let rest = if running.len() > NAMED { " …" } else { "" };
+    writeln!(f, "{rest}")
 }

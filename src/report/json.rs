@@ -87,6 +87,8 @@ pub fn write_loss(out: &mut impl Write, loss: &Loss, time: Time) -> io::Result<(
         dropped_exits: u64,
         missed_execs_at_most: u64,
         missed_exits_at_most: u64,
+        dropped_forks: u64,
+        missed_forks_at_most: u64,
     }
     let line = LossLine {
         event: "loss",
@@ -95,6 +97,8 @@ pub fn write_loss(out: &mut impl Write, loss: &Loss, time: Time) -> io::Result<(
         dropped_exits: loss.dropped_exits,
         missed_execs_at_most: loss.missed_execs_at_most,
         missed_exits_at_most: loss.missed_exits_at_most,
+        dropped_forks: loss.dropped_forks,
+        missed_forks_at_most: loss.missed_forks_at_most,
     };
     write_line(out, &line)
 }

@@ -22,6 +22,7 @@ pub mod events_json;
 pub mod events_table;
 pub mod filter;
 pub mod json;
+pub mod outlet;
 pub mod processes;
 pub mod sink;
 pub mod units;
@@ -150,6 +151,19 @@ pub enum View {
     Events,
     /// The processes alive, once a period
     Processes,
+    /// At the end, each process below the one that started it
+    Tree,
+}
+
+/// What a file to save holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Picture {
+    /// A timeline.
+    Svg,
+    /// The same for Perfetto (<https://perfetto.dev>).
+    Pftrace,
+    /// What would have been printed in this format.
+    Stream(Format),
 }
 
 /// Times in a table.
@@ -169,28 +183,43 @@ pub struct Choice {
     pub view: View,
     /// Whether the command totals follow at the end.
     pub totals: bool,
+    /// Whether rows of like processes are shown one by one.
+    pub all: bool,
     pub time: TimeStyle,
     pub colour: bool,
     /// What [`TimeStyle::Relative`] counts from.
     pub started: u64,
 }
 
-/// The reports of a choice, in the order in which they print.
-pub fn chosen(choice: Choice) -> Vec<Box<dyn Report>> {
-    let Choice { format, view, totals, time, colour, started } = choice;
+/// What is reported in one place.
+#[derive(Debug, Default)]
+pub struct Chosen {
+    /// In the order in which they print.
+    pub reports: Vec<Box<dyn Report>>,
+    /// On the whole, at the end.
+    pub tree: Option<Box<dyn TreeReport>>,
+}
+
+/// The reports of a choice.
+pub fn chosen(choice: Choice) -> Chosen {
+    let Choice { format, view, totals, time, colour, started, .. } = choice;
     let time = || columns::TimeColumn::new(time, started);
     let mut reports: Vec<Box<dyn Report>> = match format {
         Format::Table => Vec::new(),
         Format::Json => vec![Box::new(watch_json::WatchJson)],
     };
-    reports.push(match (view, format) {
-        (View::Events, Format::Table) => Box::new(events_table::EventsTable::new(time(), colour)),
-        (View::Events, Format::Json) => Box::new(events_json::EventsJson::default()),
-        (View::Processes, Format::Table) => {
-            Box::new(processes::ProcessesTable::new(time(), colour))
+    let mut tree: Option<Box<dyn TreeReport>> = None;
+    match (view, format) {
+        (View::Events, Format::Table) => {
+            reports.push(Box::new(events_table::EventsTable::new(time(), colour)));
         }
-        (View::Processes, Format::Json) => Box::new(processes::ProcessesJson),
-    });
+        (View::Events, Format::Json) => reports.push(Box::new(events_json::EventsJson::default())),
+        (View::Processes, Format::Table) => {
+            reports.push(Box::new(processes::ProcessesTable::new(time(), colour)));
+        }
+        (View::Processes, Format::Json) => reports.push(Box::new(processes::ProcessesJson)),
+        (View::Tree, _) => tree = Some(Box::new(PlainTree)),
+    }
     if totals {
         let as_json = match format {
             Format::Table => false,
@@ -198,5 +227,46 @@ pub fn chosen(choice: Choice) -> Vec<Box<dyn Report>> {
         };
         reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }
-    reports
+    Chosen { reports, tree }
+}
+
+/// What a file to save is to hold.
+pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
+    let tree: Box<dyn TreeReport> = match picture {
+        Picture::Svg => Box::new(PlainTree),
+        Picture::Pftrace => Box::new(PlainTree),
+        Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
+    };
+    Chosen { tree: Some(tree), ..Chosen::default() }
+}
+
+#[derive(Debug)]
+struct PlainTree;
+
+impl TreeReport for PlainTree {
+    fn write(&self, out: &mut Output<'_>, tree: &Tree, _: &Watched<'_>) -> io::Result<()> {
+        for node in &tree.nodes {
+            let mut depth = 0;
+            let mut parent = node.parent;
+            while let Some(index) = parent {
+                depth += 1;
+                parent = tree.nodes[index].parent;
+            }
+            let run = node.last_run();
+            let args = run.and_then(|run| run.program.as_ref()).map(|program| {
+                let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
+                args.join(" ")
+            });
+            writeln!(
+                out,
+                "{:depth$}{} {:?} {:?} {:?}",
+                "",
+                node.process.pid,
+                args,
+                node.outcome,
+                run.map(|run| run.forked),
+            )?;
+        }
+        Ok(())
+    }
 }

@@ -1,23 +1,22 @@
-//! Where reports go: stdout.
+//! Where reports go: stdout, stderr or a file.
 
 use std::env;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context as _, Error, Result, anyhow};
 use clap::ColorChoice;
 
 use super::{Output, Window};
 use crate::process::wall_clock::WallClock;
 
-/// What every failure to print is called.
-pub const WRITE: &str = "could not write to stdout";
-
-/// Stdout, with a buffer.
+/// A file, with a buffer.
 #[derive(Debug)]
 pub struct Sink {
+    name: String,
     // Not `Stdout` itself, which looks for the end of each line.
     buffer: BufWriter<File>,
     is_terminal: bool,
@@ -32,15 +31,46 @@ impl Sink {
         if STDOUT_WAS_CLOSED.load(Ordering::Relaxed) {
             return Err(anyhow!("stdout is closed: events would go nowhere"));
         }
-        let stdout = io::stdout();
-        let file = File::from(stdout.as_fd().try_clone_to_owned()?);
+        Self::of_descriptor(io::stdout().as_fd(), "stdout")
+    }
+
+    /// # Errors
+    ///
+    /// When there are too many files open.
+    pub fn stderr() -> Result<Self> {
+        Self::of_descriptor(io::stderr().as_fd(), "stderr")
+    }
+
+    /// A file that is written to at its end.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be opened.
+    pub fn appending(path: &Path) -> Result<Self> {
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let file = file.with_context(|| format!("could not open {}", path.display()))?;
+        Ok(Self::of_file(file, path))
+    }
+
+    /// A file that is open. `path`: what errors call it.
+    pub fn of_file(file: File, path: &Path) -> Self {
         let mut sink = Self {
+            name: path.display().to_string(),
+            is_terminal: file.is_terminal(),
             buffer: BufWriter::with_capacity(64 * 1024, file),
-            is_terminal: stdout.is_terminal(),
             window: None,
         };
         sink.follow_window();
-        Ok(sink)
+        sink
+    }
+
+    fn of_descriptor(file: BorrowedFd<'_>, name: &str) -> Result<Self> {
+        Ok(Self::of_file(file.try_clone_to_owned()?.into(), Path::new(name)))
+    }
+
+    /// What errors call it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Whether to use colours; there is a wish for none (<https://no-color.org>).
@@ -84,6 +114,12 @@ impl Sink {
             self.window = window.or(self.window);
         }
     }
+}
+
+/// Whether an error says that nobody reads what is written.
+pub fn is_broken_pipe(error: &Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Whether file descriptor 1 was closed when the program was started.

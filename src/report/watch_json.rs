@@ -42,7 +42,10 @@ impl Report for WatchJson {
             dropped_exits: loss.dropped_exits,
             missed_execs_at_most: loss.missed_execs_at_most,
             missed_exits_at_most: loss.missed_exits_at_most,
+            dropped_forks: loss.dropped_forks,
+            missed_forks_at_most: loss.missed_forks_at_most,
             unwritten: account.unwritten,
+            running: account.running.iter().map(|running| running.process.pid).collect(),
             fullest: account.fullest,
             capacity: account.capacity,
         };
@@ -113,7 +116,10 @@ struct EndLine {
     dropped_exits: u64,
     missed_execs_at_most: u64,
     missed_exits_at_most: u64,
+    dropped_forks: u64,
+    missed_forks_at_most: u64,
     unwritten: u64,
+    running: Vec<u32>,
     fullest: u64,
     capacity: u64,
 }

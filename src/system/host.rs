@@ -12,6 +12,11 @@ pub fn name_and_release() -> (String, String) {
     texts.map_or_else(|_| Default::default(), |[name, release]| (name, release))
 }
 
+/// How many CPUs this process may run on.
+pub fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
 /// The running kernel's version: major and minor.
 pub fn kernel_version() -> Option<(u32, u32)> {
     parse_version(&name_and_release().1)

@@ -3,6 +3,7 @@
 
 pub mod cgroups;
 pub mod clock;
+pub mod command;
 pub mod host;
 pub mod names;
 pub mod proc;

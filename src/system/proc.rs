@@ -1,6 +1,7 @@
 //! What `/proc` knows of processes that the records do not tell of.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -29,20 +30,37 @@ pub fn is_usable() -> bool {
 #[derive(Debug)]
 pub struct Processes {
     all: ProcessesIter,
+    /// The pids of those that are asked for.
+    only: Option<HashSet<u32>>,
     cgroups: Option<PathBuf>,
 }
 
-/// A process that is started while this goes on may be in it, too. `None`: without `/proc`.
-pub fn running() -> Option<Processes> {
-    Some(Processes { all: all_processes().ok()?, cgroups: cgroups::mount_point() })
+/// A process that is started while this goes on may be in it, too. `None`: without `/proc`, or
+/// where none is asked for.
+pub fn running(only: Option<&HashSet<u32>>) -> Option<Processes> {
+    if only.is_some_and(HashSet::is_empty) {
+        return None;
+    }
+    let only = only.cloned();
+    Some(Processes { all: all_processes().ok()?, only, cgroups: cgroups::mount_point() })
+}
+
+/// The processes that run now, and their parents' pids.
+pub fn parents() -> Vec<(ProcessId, u32)> {
+    let stats = all_processes().into_iter().flatten().flatten().filter_map(|it| it.stat().ok());
+    let id = |stat: &Stat| ProcessId { pid: stat.pid as u32, start_time: start_of(stat) };
+    stats.filter(is_alive).map(|stat| (id(&stat), stat.ppid as u32)).collect()
 }
 
 impl Iterator for Processes {
     type Item = Option<Running>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let process = self.all.next()?;
-        Some(process.ok().and_then(|process| look(&process, self.cgroups.as_deref())))
+        let is_wanted = |process: &Process| {
+            self.only.as_ref().is_none_or(|only| only.contains(&process.pid.unsigned_abs()))
+        };
+        let process = self.all.next()?.ok().filter(is_wanted);
+        Some(process.and_then(|process| look(&process, self.cgroups.as_deref())))
     }
 }
 
@@ -59,7 +77,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             gid: status.rgid,
             started_by: 0,
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
-            comm: comm_of(stat.pid)?.into(),
+            comm: comm_of(stat.pid.unsigned_abs())?.into(),
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     })
@@ -84,7 +102,8 @@ impl Ids {
     }
 }
 
-fn comm_of(pid: i32) -> Option<Vec<u8>> {
+/// The name of a process that still runs.
+pub fn comm_of(pid: u32) -> Option<Vec<u8>> {
     let mut comm = fs::read(format!("/proc/{pid}/comm")).ok()?;
     comm.pop(); // the end of its line
     Some(comm)
@@ -166,7 +185,7 @@ mod tests {
     use super::*;
 
     fn all_running() -> impl Iterator<Item = Running> {
-        running().expect("there is a /proc").flatten()
+        running(None).expect("there is a /proc").flatten()
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! Reasons to end: Ctrl-C and its relatives, or that nobody reads stdout any more.
+//! Reasons to end: Ctrl-C and its relatives; that nobody reads stdout any more; or, where a
+//! command is watched, that it has ended.
 
-use std::io::{self, Write as _};
+use std::io::{self, Stdout, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
@@ -9,7 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
+
+use super::command::Command;
 
 /// A second signal within this time is the first one again: timeout(1) and sudo signal
 /// the process and its group. A person who presses Ctrl-C twice takes longer.
@@ -18,45 +23,108 @@ const SAME_REQUEST: Duration = Duration::from_millis(300);
 /// 128 + SIGINT, as a shell reports a program that Ctrl-C ended.
 const INTERRUPTED: i32 = 130;
 
-/// Whether the program has been asked to end: there is something in a socket then.
+/// When to end.
 #[derive(Debug)]
-pub struct Stop(UnixStream);
+pub enum Stop {
+    /// When the program is asked to: there is something in the socket then. Or when nobody reads
+    /// stdout any more, if that is where the reports go.
+    Asked(UnixStream, Option<Stdout>),
+    /// When the command has ended; signals are for it.
+    Command(Command, SignalFd),
+}
 
 impl Stop {
-    /// Sleeps for so long, or until `other` can be read, or the program is asked to end.
-    /// Tells whether it was asked.
+    /// Sleeps for so long, or until `other` can be read, or it is time to end. Tells whether it is.
     ///
     /// # Errors
     ///
     /// When nobody reads stdout any more, as if something had been printed: a broken pipe. When
     /// the system refuses to wait: see ppoll(2).
     pub fn wait(&self, other: BorrowedFd<'_>, time: Duration) -> Result<bool> {
-        let stdout = io::stdout();
-        let mut files = [
-            PollFd::new(self.0.as_fd(), PollFlags::POLLIN),
-            PollFd::new(other, PollFlags::POLLIN),
-            // Nothing is asked for, so only an error or a hang-up is told.
-            PollFd::new(stdout.as_fd(), PollFlags::empty()),
-        ];
+        let for_input = |file| PollFd::new(file, PollFlags::POLLIN);
+        let mut files = vec![for_input(other)];
+        match self {
+            Self::Asked(asked, stdout) => {
+                files.push(for_input(asked.as_fd()));
+                // Nothing is asked for, so only an error or a hang-up is told.
+                let stdout = stdout.iter();
+                files.extend(stdout.map(|it| PollFd::new(it.as_fd(), PollFlags::empty())));
+            }
+            Self::Command(command, signals) => {
+                files.extend([for_input(command.as_fd()), for_input(signals.as_fd())]);
+            }
+        }
         match ppoll(&mut files, Some(TimeSpec::from_duration(time)), None) {
-            // The caller asks again.
-            Err(Errno::EINTR) => Ok(false),
-            Err(errno) => Err(errno).context("could not wait"),
-            Ok(_) if files[2].any().unwrap_or(true) => {
+            Err(Errno::EINTR) => return Ok(false), // the caller asks again
+            result => result.context("could not wait")?,
+        };
+        let has_news = |at: usize| files.get(at).is_some_and(|file| file.any().unwrap_or(true));
+        match self {
+            Self::Asked(..) if has_news(2) => {
                 Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("nobody reads stdout")
             }
-            Ok(_) => Ok(files[0].any().unwrap_or(true)),
+            Self::Command(command, signals) if has_news(2) => {
+                pass_on(command, signals)?;
+                Ok(has_news(1))
+            }
+            _ => Ok(has_news(1)),
+        }
+    }
+
+    /// Lets the command go, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it could not be started: a [`super::command::NotStarted`].
+    pub fn let_command_go(&mut self) -> Result<()> {
+        match self {
+            Self::Asked(..) => Ok(()),
+            Self::Command(command, _) => command.go(),
+        }
+    }
+
+    /// The exit status of the command, which has ended; 0 if there is none.
+    pub fn command_status(&mut self) -> u8 {
+        match self {
+            Self::Asked(..) => 0,
+            Self::Command(command, _) => command.wait(),
         }
     }
 }
 
+/// The terminal sends SIGINT and SIGQUIT to the command as well; of the others, it knows nothing.
+fn pass_on(command: &Command, signals: &SignalFd) -> Result<()> {
+    while let Some(received) = signals.read_signal().context("could not read a signal")? {
+        let signal = Signal::try_from(received.ssi_signo as i32);
+        if let Ok(signal @ (Signal::SIGTERM | Signal::SIGHUP)) = signal {
+            command.signal(signal);
+        }
+    }
+    Ok(())
+}
+
+/// To be called while there is one thread: another would get the signals.
+fn with_command(command: Command) -> Result<Stop> {
+    const NO_SIGNALS: &str = "could not receive signals";
+    let signals = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP];
+    let signals = SigSet::from_iter(signals);
+    signals.thread_block().context(NO_SIGNALS)?;
+    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+    let signals = SignalFd::with_flags(&signals, flags).context(NO_SIGNALS)?;
+    Ok(Stop::Command(command, signals))
+}
+
 /// What SIGINT, SIGTERM or SIGHUP ask. A later signal ends the program at once, since then it
-/// is stuck, say in writing to a pipe that nobody reads.
+/// is stuck, say in writing to a pipe that nobody reads. Where there is a command, its end ends
+/// the program. To be called while there is one thread.
 ///
 /// # Errors
 ///
 /// When the system has no room for a pair of sockets or a signal handler.
-pub fn on_signals() -> Result<Stop> {
+pub fn on_signals(command: Option<Command>, reports_to_stdout: bool) -> Result<Stop> {
+    if let Some(command) = command {
+        return with_command(command);
+    }
     let (asked, mut ask) = UnixStream::pair().context("could not make a pair of sockets")?;
     let first = OnceLock::new();
     ctrlc::set_handler(move || {
@@ -68,5 +136,5 @@ pub fn on_signals() -> Result<Stop> {
         }
     })
     .context("could not install the handler for Ctrl-C")?;
-    Ok(Stop(asked))
+    Ok(Stop::Asked(asked, reports_to_stdout.then(io::stdout)))
 }
