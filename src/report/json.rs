@@ -36,6 +36,9 @@ pub fn process_fields<M: SerializeMap>(
     let (common, program) = (event.common, event.program);
     line.serialize_entry("pid", &event.process.pid)?;
     line.serialize_entry("ppid", &common.ppid)?;
+    if common.started_by != 0 {
+        line.serialize_entry("started_by", &common.started_by)?;
+    }
     line.serialize_entry("parent", &event.parent.map(String::from_utf8_lossy))?;
     line.serialize_entry("uid", &common.uid)?;
     line.serialize_entry("gid", &common.gid)?;
