@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::kernel::follow::{self, Followed};
 use crate::kernel::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
-use crate::kernel::tracefs;
 use crate::options::Options;
+use crate::process::event::StillRunning;
+use crate::process::live::Live;
+use crate::process::tracker::Tracker;
 use crate::system::command::Command;
 use crate::system::proc;
 
@@ -44,7 +46,6 @@ fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Comma
     for _ in 0..TRIES {
         let command = follow::first_child(skel, || {
             Command::start(&options.command, |command| {
-                tracefs::leave_own_mounts().context("could not leave the mount namespace")?;
                 let _ = command;
                 Ok(())
             })
@@ -88,4 +89,42 @@ fn enter_running(pids: &[u32], skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// The pids of what is followed and was running before. `None`: all that was.
+///
+/// # Errors
+///
+/// When the kernel does not tell what is followed.
+pub fn running_before(
+    options: &Options,
+    skel: &KernelAndUserMapSkel<'_>,
+) -> Result<Option<HashSet<u32>>> {
+    Ok(match (options.command.is_empty(), options.follow.is_empty()) {
+        (false, _) => Some(HashSet::new()), // a command has yet to begin
+        (true, false) => Some(follow::living(skel)?.iter().map(|it| it.process.pid).collect()),
+        (true, true) => None,
+    })
+}
+
+/// What is followed, was started before `end` (boot-clock nanoseconds), and goes on: the oldest
+/// first.
+///
+/// # Errors
+///
+/// When the kernel does not tell what is followed.
+pub fn still_running(
+    tracker: &Tracker,
+    end: u64,
+    skel: &KernelAndUserMapSkel<'_>,
+) -> Result<Vec<StillRunning>> {
+    let mut living = follow::living(skel)?;
+    living.retain(|it| it.process.start_time < end);
+    living.sort_by_key(|it| (it.process.start_time, it.process.pid));
+    let describe = |Followed { process, started_by }| {
+        let known = tracker.live_as(process).map(Live::comm);
+        let name = known.or_else(|| proc::comm_of(process.pid).map(Into::into));
+        StillRunning { process, started_by, name }
+    };
+    Ok(living.into_iter().map(describe).collect())
 }

@@ -44,7 +44,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
     setup::make_room_for_pids(&mut open_skel, &options.pid)?;
     follow::configure(&mut open_skel, options)?;
-    let twins = setup::choose_hooks(&mut open_skel, options.verbose > 0);
+    let twins = setup::choose_hooks(&mut open_skel, options.follows(), options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;

@@ -1,14 +1,14 @@
 //! A watch: what user space keeps from one read of the map to the next. It ties the rooms
 //! together: records from [`kernel`](crate::kernel) go through the tracker to the reports.
 
-use std::collections::HashSet;
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::kernel::follow::{self, Followed};
+use crate::follow::{running_before, still_running};
+use crate::kernel::follow;
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
@@ -25,8 +25,8 @@ use crate::report::closing_account::ClosingAccount;
 use crate::report::sink::is_broken_pipe;
 use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
+use crate::system::stderr;
 use crate::system::stop::Stop;
-use crate::system::{proc, stderr};
 
 /// So long the watch looks at what was running before, before it says that it watches.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -84,7 +84,7 @@ impl Watch {
             loss,
             reporter: Reporter::begin(options, begin)?,
             redaction: options.redaction(),
-            look: Look::begin(begin, followed_before(options, skel)?.as_ref()),
+            look: Look::begin(begin, running_before(options, skel)?.as_ref()),
             running: Vec::new(),
         };
         // What was running before: on most machines, that is all of it.
@@ -182,28 +182,13 @@ impl Watch {
         self.is_complete = true;
         self.show_processes()?;
         self.reporter.end(self.not_after_end(u64::MAX))?;
-        self.running = self.still_running(skel)?;
+        let end = self.not_after_end(u64::MAX);
+        self.running = if self.follows { still_running(&self.tracker, end, skel)? } else { vec![] };
         for StillRunning { process, started_by, .. } in &self.running {
             self.reporter.goes_on(*process, *started_by, self.tracker.live_as(*process));
         }
         let account = self.closing_account(skel)?;
         self.reporter.account(&account)
-    }
-
-    fn still_running(&self, skel: &KernelAndUserMapSkel<'_>) -> Result<Vec<StillRunning>> {
-        if !self.follows {
-            return Ok(Vec::new());
-        }
-        let end = self.not_after_end(u64::MAX);
-        let mut living = follow::living(skel)?;
-        living.retain(|it| it.process.start_time < end);
-        living.sort_by_key(|it| (it.process.start_time, it.process.pid));
-        let describe = |Followed { process, started_by }| {
-            let known = self.tracker.live_as(process).map(|live| live.comm());
-            let name = known.or_else(|| proc::comm_of(process.pid).map(Into::into));
-            StillRunning { process, started_by, name }
-        };
-        Ok(living.into_iter().map(describe).collect())
     }
 
     /// The exit status, where a command has ended with `command_status` (or 0 without one). To be
@@ -302,16 +287,4 @@ impl Watch {
             capacity: self.schedule.capacity(),
         })
     }
-}
-
-/// The pids of what is followed and was running before. `None`: all that was.
-fn followed_before(
-    options: &Options,
-    skel: &KernelAndUserMapSkel<'_>,
-) -> Result<Option<HashSet<u32>>> {
-    Ok(match (options.command.is_empty(), options.follow.is_empty()) {
-        (false, _) => Some(HashSet::new()), // a command has yet to begin
-        (true, false) => Some(follow::living(skel)?.iter().map(|it| it.process.pid).collect()),
-        (true, true) => None,
-    })
 }

@@ -12,7 +12,7 @@ use crate::system::stderr;
 pub enum Twins {
     /// `exec_tp` and `exit_tp`: best, since the kernel skips them for other reasons.
     Tp,
-    /// `exec_tp_btf_2` and `exit_tp_btf_2`, where tracefs is out of reach.
+    /// `exec_tp_btf_2` and `exit_tp_btf_2`, where tracefs is out of reach, or not asked for.
     TpBtf,
     /// Nothing, where the kernel skips no `tp_btf/` program.
     None,
@@ -20,8 +20,15 @@ pub enum Twins {
 
 /// Chooses the twins that can be used here. Where tracefs is missing, mounts it for this
 /// process alone, if that is allowed. `verbose`: says so.
-pub fn choose_hooks(open_skel: &mut OpenKernelAndUserMapSkel<'_>, verbose: bool) -> Twins {
-    let twins = if preflight::has_typed_tp() && reach_tracefs(verbose) {
+///
+/// `follows`: whether a command or some processes are followed. Then what is watched may be short,
+/// and a `tp/` program takes 80 ms to detach; a `tp_btf/` program 0.1 ms.
+pub fn choose_hooks(
+    open_skel: &mut OpenKernelAndUserMapSkel<'_>,
+    follows: bool,
+    verbose: bool,
+) -> Twins {
+    let twins = if !follows && preflight::has_typed_tp() && reach_tracefs(verbose) {
         Twins::Tp
     } else if preflight::skips_tp_btf() {
         Twins::TpBtf
