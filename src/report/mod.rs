@@ -24,6 +24,10 @@ pub mod filter;
 pub mod json;
 pub mod processes;
 pub mod sink;
+#[cfg(test)]
+mod tree_sample;
+pub mod tree_summary;
+pub mod tree_table;
 pub mod units;
 pub mod watch_json;
 pub mod word;
