@@ -24,6 +24,7 @@ pub mod filter;
 pub mod json;
 pub mod processes;
 pub mod sink;
+pub mod tree_json;
 #[cfg(test)]
 mod tree_sample;
 pub mod tree_summary;
