@@ -6,16 +6,19 @@ use kernel_and_user_map::kernel::decode::decode;
 use kernel_and_user_map::kernel::skel::types;
 use kernel_and_user_map::process::event::{Event, EventKind, Names};
 use kernel_and_user_map::process::loss::{Loss, LossTotals};
-use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Record};
+use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Record, Usage};
+use kernel_and_user_map::process::tree::{Tree, TreeBuilder};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
 use kernel_and_user_map::report::closing_account::{ClosingAccount, Reported};
 use kernel_and_user_map::report::columns::TimeColumn;
 use kernel_and_user_map::report::events_json::EventsJson;
 use kernel_and_user_map::report::events_table::EventsTable;
+use kernel_and_user_map::report::tree_json::TreeJson;
+use kernel_and_user_map::report::tree_table::TreeTable;
 use kernel_and_user_map::report::watch_json::WatchJson;
 use kernel_and_user_map::report::word::is_unseen;
-use kernel_and_user_map::report::{Output, Report, TimeStyle, Window};
+use kernel_and_user_map::report::{Begin, Output, Report, TimeStyle, TreeReport, Watched, Window};
 use proptest::prelude::*;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -81,6 +84,107 @@ fn printed(
     let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
     report.event(&mut out, &event, &Names::default()).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// A process of a tree: which one started it, its argv, its wait status if it has ended, and
+/// nanoseconds that it lived and had a CPU.
+type Born = (prop::sample::Index, Vec<u8>, Option<u16>, u64);
+
+fn tree_of(processes: &[Born]) -> Tree {
+    let mut builder = TreeBuilder::new(true, usize::MAX);
+    let mut add = |pid: usize, started_by: u32, time, kind, argv: &[u8]| {
+        let comm = argv[..argv.len().min(15)].into();
+        let common = Common { started_by, comm, ..Common::default() };
+        let program = Program::new(None, argv.to_vec(), argv.len());
+        let start_time = pid as u64;
+        let event = Event {
+            kind,
+            time,
+            process: ProcessId { pid: pid as u32, start_time },
+            exec_id: 0,
+            common: &common,
+            parent: None,
+            program: Some(&program),
+            forked: false,
+            origin: &common,
+        };
+        builder.add(&event, &Names::default());
+    };
+    let starter = |index: usize, from: &prop::sample::Index| match index {
+        0 => 0,
+        _ => from.index(index) as u32 + 1,
+    };
+    for (index, (from, argv, ..)) in processes.iter().enumerate() {
+        add(index + 1, starter(index, from), index as u64 + 1, EventKind::Exec, argv);
+    }
+    let last = processes.len() as u64;
+    for (index, (from, argv, status, ns)) in processes.iter().enumerate() {
+        let Some(status) = status else { continue };
+        let usage = Some(Usage { cpu_ns: *ns, max_rss_kib: Some(*ns >> 20), ..Usage::default() });
+        let outcome = Some(Outcome::from_wait_status(i32::from(*status)));
+        let kind = EventKind::Exit { outcome, duration: Some(*ns), usage };
+        add(index + 1, starter(index, from), last + ns, kind, argv);
+    }
+    builder.finish(0, last * 2, |_| None)
+}
+
+/// What a report prints of a tree.
+fn printed_tree(report: &impl TreeReport, tree: &Tree, window: Option<Window>) -> String {
+    let account = account_of(Loss::default());
+    let watched = Watched { begin: &Begin::default(), account: &account, cpus: 4 };
+    let mut bytes = Vec::new();
+    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
+    report.write(&mut out, tree, &watched).expect("memory");
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+fn account_of(loss: Loss) -> ClosingAccount {
+    ClosingAccount {
+        begin: 0,
+        end: 1,
+        reported: Reported::default(),
+        hidden: 0,
+        unwritten: 0,
+        loss,
+        running: Vec::new(),
+        fullest: 0,
+        capacity: 1,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn a_tree_has_a_line_for_each_process_whatever_they_are(
+        processes in prop::collection::vec(
+            (any::<prop::sample::Index>(), text(), any::<Option<u16>>(), 0..1_u64 << 50), 1..40),
+        width in prop::option::of(0_usize..200),
+    ) {
+        let tree = tree_of(&processes);
+        let window = width.map(|columns| Window { columns, lines: 24 });
+        let text = printed_tree(&TreeTable::new(false, true), &tree, window);
+        let lines: Vec<_> = text.lines().skip(1).take_while(|line| !line.is_empty()).collect();
+        prop_assert_eq!(lines.len(), processes.len());
+        for line in lines {
+            prop_assert!(width.is_none_or(|width| line.width() <= width.max(80)), "{line:?}");
+        }
+        // The mark that keeps a line in its order is ours.
+        let text = text.replace('\u{200e}', "");
+        prop_assert!(!text.contains(|c: char| c != '\n' && c.is_control() || is_unseen(c)));
+
+        let json = printed_tree(&TreeJson, &tree, None);
+        let lines: Vec<serde_json::Value> =
+            json.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        prop_assert_eq!(lines.len(), processes.len() + 1);
+        for (line, (_, argv, ..)) in lines.iter().zip(&processes) {
+            let program = Program::new(None, argv.clone(), argv.len());
+            let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
+            prop_assert_eq!(&line["args"], &serde_json::json!(args));
+        }
+        let failed = text.lines().filter(|line| line.contains("  pid ")).count();
+        prop_assert!(lines[processes.len()]["failed"].as_u64() <= Some(failed as u64));
+    }
 }
 
 proptest! {
@@ -155,17 +259,7 @@ proptest! {
             prop_assert!(total.missed_exits_at_most >= before.missed_exits_at_most);
             before = total;
         }
-        let account = ClosingAccount {
-            begin: 0,
-            end: 1,
-            reported: Reported::default(),
-            hidden: 0,
-            unwritten: 0,
-            loss: totals.total(),
-            running: Vec::new(),
-            fullest: 0,
-            capacity: 1,
-        };
+        let account = account_of(totals.total());
         WatchJson.account(&mut out, &account).expect("memory");
         let text = String::from_utf8(stream).expect("UTF-8");
         let lines: Vec<serde_json::Value> =

@@ -13,6 +13,7 @@ use super::word::{CUT, Word};
 use super::{Output, TimeStyle, Window};
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
+use crate::process::record::Program;
 use crate::process::wall_clock::WallClock;
 
 pub const BOLD: Style = Style::new().bold();
@@ -111,18 +112,23 @@ pub fn set_command(
         command.push_str(&id[..12]);
         command.push(' ');
     }
-    if event.forked {
-        command.push_str("(fork) ");
-    }
-    let known = event.program.filter(|program| program.args().next().is_some());
-    // Writing to a String does not fail.
-    let _ = match known {
-        Some(program) => write_args(command, program.args(), program.args_truncated()),
-        None => write!(command, "[{}]", Word::new(&event.common.comm)),
-    };
+    push_command(command, event.program, &event.common.comm, event.forked);
     if let Some(window) = window {
         cut(command, window.columns.saturating_sub(columns_before).max(COMMAND_MIN));
     }
+}
+
+/// Adds a command line as a shell would take it, or `[comm]` where it is not known.
+pub fn push_command(command: &mut String, program: Option<&Program>, comm: &[u8], forked: bool) {
+    if forked {
+        command.push_str("(fork) ");
+    }
+    let known = program.filter(|program| program.args().next().is_some());
+    // Writing to a String does not fail.
+    let _ = match known {
+        Some(program) => write_args(command, program.args(), program.args_truncated()),
+        None => write!(command, "[{}]", Word::new(comm)),
+    };
 }
 
 fn write_args<'a>(

@@ -5,11 +5,10 @@ use std::io::{self, Write as _};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::json::{Time, process_fields, write_line, write_loss};
+use super::json::{Time, exit_fields, process_fields, write_line, write_loss};
 use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
-use crate::process::wait_status::{Outcome, signal_name};
 use crate::process::wall_clock::WallClock;
 
 /// Prints an object for each event.
@@ -56,22 +55,8 @@ impl Serialize for EventLine<'_> {
         line.serialize_entry("time", &Time(clock.utc(event.time)))?;
         process_fields(&mut line, event, names, clock)?;
         if let EventKind::Exit { outcome, duration, usage } = event.kind {
-            let (exit_code, signal, core_dumped) = match outcome {
-                Some(Outcome::Exited(code)) => (Some(code), None, false),
-                Some(Outcome::Signaled { signal, core_dumped }) => {
-                    (None, Some(signal_name(signal)), core_dumped)
-                }
-                None => (None, None, false),
-            };
-            line.serialize_entry("duration_ns", &duration)?;
-            line.serialize_entry("exit_code", &exit_code)?;
-            line.serialize_entry("signal", &signal)?;
-            line.serialize_entry("core_dumped", &core_dumped)?;
-            line.serialize_entry("cpu_ns", &usage.map(|usage| usage.cpu_ns))?;
-            line.serialize_entry("max_rss_kib", &usage.and_then(|usage| usage.max_rss_kib))?;
-            line.serialize_entry("major_faults", &usage.map(|usage| usage.major_faults))?;
-            line.serialize_entry("read_bytes", &usage.and_then(|usage| usage.read_bytes))?;
-            line.serialize_entry("write_bytes", &usage.and_then(|usage| usage.write_bytes))?;
+            let cpu_ns = usage.map(|usage| usage.cpu_ns);
+            exit_fields(&mut line, duration, outcome, cpu_ns, usage)?;
         }
         line.end()
     }

@@ -12,7 +12,8 @@ use serde_json::ser::{CompactFormatter, Formatter};
 use super::word::is_unseen;
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
-use crate::process::record::Program;
+use crate::process::record::{Program, Usage};
+use crate::process::wait_status::{Outcome, signal_name};
 use crate::process::wall_clock::WallClock;
 
 /// Writes a value and the end of its line.
@@ -43,7 +44,22 @@ pub fn process_fields<M: SerializeMap>(
     line.serialize_entry("uid", &common.uid)?;
     line.serialize_entry("gid", &common.gid)?;
     line.serialize_entry("user", &names.user.as_deref())?;
-    text_fields(line, ["comm", "comm_raw"], Some(&common.comm))?;
+    program_fields(line, &common.comm, program)?;
+    line.serialize_entry("forked", &event.forked)?;
+    line.serialize_entry("start_time", &Time(clock.utc(event.process.start_time)))?;
+    line.serialize_entry("exec_id", &event.exec_id)?;
+    line.serialize_entry("cgroup_id", &common.cgroup_id)?;
+    line.serialize_entry("cgroup", &names.cgroup.as_deref())?;
+    line.serialize_entry("container_id", &names.container_id())
+}
+
+/// Adds the fields of a program, whatever is known of it.
+pub fn program_fields<M: SerializeMap>(
+    line: &mut M,
+    comm: &[u8],
+    program: Option<&Program>,
+) -> Result<(), M::Error> {
+    text_fields(line, ["comm", "comm_raw"], Some(comm))?;
     let filename = program.and_then(|program| program.filename.as_deref());
     text_fields(line, ["filename", "filename_raw"], filename)?;
     let truncated = program.is_some_and(|program| program.filename_truncated);
@@ -54,17 +70,37 @@ pub fn process_fields<M: SerializeMap>(
     if let Some(args) = args.filter(|args| args.iter().any(|arg| is_not_text(arg))) {
         line.serialize_entry("args_raw", &args.into_iter().map(Raw).collect::<Vec<_>>())?;
     }
-    line.serialize_entry("args_truncated", &program.is_some_and(Program::args_truncated))?;
-    line.serialize_entry("forked", &event.forked)?;
-    line.serialize_entry("start_time", &Time(clock.utc(event.process.start_time)))?;
-    line.serialize_entry("exec_id", &event.exec_id)?;
-    line.serialize_entry("cgroup_id", &common.cgroup_id)?;
-    line.serialize_entry("cgroup", &names.cgroup.as_deref())?;
-    line.serialize_entry("container_id", &names.container_id())
+    line.serialize_entry("args_truncated", &program.is_some_and(Program::args_truncated))
+}
+
+/// Adds the fields of an exit. `duration` and `cpu_ns` are in nanoseconds.
+pub fn exit_fields<M: SerializeMap>(
+    line: &mut M,
+    duration: Option<u64>,
+    outcome: Option<Outcome>,
+    cpu_ns: Option<u64>,
+    usage: Option<Usage>,
+) -> Result<(), M::Error> {
+    let (exit_code, signal, core_dumped) = match outcome {
+        Some(Outcome::Exited(code)) => (Some(code), None, false),
+        Some(Outcome::Signaled { signal, core_dumped }) => {
+            (None, Some(signal_name(signal)), core_dumped)
+        }
+        None => (None, None, false),
+    };
+    line.serialize_entry("duration_ns", &duration)?;
+    line.serialize_entry("exit_code", &exit_code)?;
+    line.serialize_entry("signal", &signal)?;
+    line.serialize_entry("core_dumped", &core_dumped)?;
+    line.serialize_entry("cpu_ns", &cpu_ns)?;
+    line.serialize_entry("max_rss_kib", &usage.and_then(|usage| usage.max_rss_kib))?;
+    line.serialize_entry("major_faults", &usage.map(|usage| usage.major_faults))?;
+    line.serialize_entry("read_bytes", &usage.and_then(|usage| usage.read_bytes))?;
+    line.serialize_entry("write_bytes", &usage.and_then(|usage| usage.write_bytes))
 }
 
 /// Adds a text, and its bytes as base64 where the text has lost some.
-fn text_fields<M: SerializeMap>(
+pub fn text_fields<M: SerializeMap>(
     line: &mut M,
     [name, raw_name]: [&'static str; 2],
     bytes: Option<&[u8]>,

@@ -25,6 +25,11 @@ pub mod json;
 pub mod outlet;
 pub mod processes;
 pub mod sink;
+pub mod tree_json;
+#[cfg(test)]
+mod tree_sample;
+pub mod tree_summary;
+pub mod tree_table;
 pub mod units;
 pub mod watch_json;
 pub mod word;

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::process::record::{Common, ProcessId, Program, Usage};
+use crate::process::wait_status::Outcome;
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
     let common =
