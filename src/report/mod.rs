@@ -22,6 +22,7 @@ pub mod events_json;
 pub mod events_table;
 pub mod filter;
 pub mod json;
+pub mod pftrace;
 pub mod processes;
 pub mod sink;
 pub mod units;
