@@ -23,6 +23,7 @@ pub mod events_table;
 pub mod filter;
 pub mod json;
 pub mod outlet;
+pub mod pftrace;
 pub mod processes;
 pub mod sink;
 pub mod tree_json;
@@ -207,7 +208,7 @@ pub struct Chosen {
 
 /// The reports of a choice.
 pub fn chosen(choice: Choice) -> Chosen {
-    let Choice { format, view, totals, time, colour, started, .. } = choice;
+    let Choice { format, view, totals, all, time, colour, started } = choice;
     let time = || columns::TimeColumn::new(time, started);
     let mut reports: Vec<Box<dyn Report>> = match format {
         Format::Table => Vec::new(),
@@ -223,7 +224,10 @@ pub fn chosen(choice: Choice) -> Chosen {
             reports.push(Box::new(processes::ProcessesTable::new(time(), colour)));
         }
         (View::Processes, Format::Json) => reports.push(Box::new(processes::ProcessesJson)),
-        (View::Tree, _) => tree = Some(Box::new(PlainTree)),
+        (View::Tree, Format::Table) => {
+            tree = Some(Box::new(tree_table::TreeTable::new(colour, all)))
+        }
+        (View::Tree, Format::Json) => tree = Some(Box::new(tree_json::TreeJson)),
     }
     if totals {
         let as_json = match format {
@@ -239,39 +243,8 @@ pub fn chosen(choice: Choice) -> Chosen {
 pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
     let tree: Box<dyn TreeReport> = match picture {
         Picture::Svg => Box::new(PlainTree),
-        Picture::Pftrace => Box::new(PlainTree),
+        Picture::Pftrace => Box::new(pftrace::Pftrace::new()),
         Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
     };
     Chosen { tree: Some(tree), ..Chosen::default() }
-}
-
-#[derive(Debug)]
-struct PlainTree;
-
-impl TreeReport for PlainTree {
-    fn write(&self, out: &mut Output<'_>, tree: &Tree, _: &Watched<'_>) -> io::Result<()> {
-        for node in &tree.nodes {
-            let mut depth = 0;
-            let mut parent = node.parent;
-            while let Some(index) = parent {
-                depth += 1;
-                parent = tree.nodes[index].parent;
-            }
-            let run = node.last_run();
-            let args = run.and_then(|run| run.program.as_ref()).map(|program| {
-                let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
-                args.join(" ")
-            });
-            writeln!(
-                out,
-                "{:depth$}{} {:?} {:?} {:?}",
-                "",
-                node.process.pid,
-                args,
-                node.outcome,
-                run.map(|run| run.forked),
-            )?;
-        }
-        Ok(())
-    }
 }

@@ -177,6 +177,7 @@ pub fn printed(
         hidden: 0,
         unwritten: 0,
         loss,
+        running: Vec::new(),
         fullest: 0,
         capacity: 1,
     };
