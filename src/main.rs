@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use kernel_and_user_map::kernel::privileges::Duties;
 use kernel_and_user_map::kernel::skel::{KernelAndUserMapSkel, KernelAndUserMapSkelBuilder};
 use kernel_and_user_map::kernel::{decode, preflight, privileges, realtime, setup};
 use kernel_and_user_map::options::{LOSS_STATUS, Options};
@@ -52,7 +53,7 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Attach: the programs run at every exec and exit. When all are there, the watch begins.
     skel.attach()?;
-    privileges::drop_all(options.verbose > 0)?; // reading takes less than loading
+    privileges::drop_all(&Duties::default(), options.verbose > 0)?; // reading takes less
     let stop = stop::on_signals()?;
     let mut watch = Watch::begin(options, stdout, &mut skel, twins)?;
 
