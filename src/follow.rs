@@ -1,16 +1,20 @@
 //! What is followed: a command that is started for it, or processes that run already.
 
 use std::collections::HashSet;
+use std::path::Path;
 
 use anyhow::{Result, bail};
+use nix::unistd::geteuid;
 
 use crate::kernel::follow::{self, Followed};
+use crate::kernel::privileges::Duties;
 use crate::kernel::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
 use crate::options::Options;
 use crate::process::event::StillRunning;
 use crate::process::live::Live;
 use crate::process::tracker::Tracker;
 use crate::system::command::Command;
+use crate::system::identity::{Identity, become_user};
 use crate::system::proc;
 
 /// So often a command is started anew if the kernel has skipped both hooks on its fork.
@@ -42,12 +46,42 @@ pub fn begin(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<O
     Ok(None)
 }
 
+/// Who the command runs as. `None`: as the program was started.
+fn identity(options: &Options) -> Result<Option<Identity>> {
+    match &options.run_as {
+        Some(user) => Identity::of_user(user).map(Some),
+        None => Identity::of_caller(),
+    }
+}
+
+/// What is left to do when the programs are attached.
+///
+/// # Errors
+///
+/// When it can't be told who called.
+pub fn duties(options: &Options) -> Result<Duties> {
+    let files: Vec<_> = options.files().map(Path::to_owned).collect();
+    let has_command = !options.command.is_empty();
+    if !has_command && files.is_empty() {
+        return Ok(Duties::default());
+    }
+    let user = |identity: Option<Identity>| identity.map_or_else(geteuid, |it| it.uid);
+    let command = if has_command { Some(user(identity(options)?)) } else { None };
+    Ok(Duties { caller: Identity::of_caller()?, command, files })
+}
+
 fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Command> {
+    let identity = identity(options)?;
     for _ in 0..TRIES {
         let command = follow::first_child(skel, || {
             Command::start(&options.command, |command| {
-                let _ = command;
-                Ok(())
+                for (name, value) in identity.iter().flat_map(Identity::environment) {
+                    match value {
+                        Some(value) => command.env(name, value),
+                        None => command.env_remove(name),
+                    };
+                }
+                become_user(identity.as_ref())
             })
         })?;
         if follow::any_lives(skel) {

@@ -1,7 +1,7 @@
 //! The command line. The doc comments here are its help text.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -152,6 +152,11 @@ impl Options {
     /// Whether only a command, or some processes, are followed.
     pub fn follows(&self) -> bool {
         !self.command.is_empty() || !self.follow.is_empty()
+    }
+
+    /// The files that are written.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.to.iter().chain(self.save.iter().map(|saved| &saved.path)).map(PathBuf::as_path)
     }
 
     /// The exit status for an error.

@@ -11,6 +11,7 @@ pub mod setup;
 pub mod tracefs;
 pub mod wakeup;
 pub mod watch_time;
+pub mod write_limit;
 
 /// The skeleton that build.rs generates from `src/bpf/kernel_and_user_map.bpf.c`.
 #[allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used)]

@@ -242,7 +242,7 @@ pub fn chosen(choice: Choice) -> Chosen {
 /// What a file to save is to hold.
 pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
     let tree: Box<dyn TreeReport> = match picture {
-        Picture::Svg => Box::new(PlainTree),
+        Picture::Svg => Box::new(pftrace::Pftrace::new()), // SOON
         Picture::Pftrace => Box::new(pftrace::Pftrace::new()),
         Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
     };

@@ -1,10 +1,11 @@
-//! What the system knows beside the records: `/proc`, cgroups, user names, clocks, signals;
+//! What the system knows beside the records: `/proc`, cgroups, users, clocks, signals;
 //! and stderr, where a person is told.
 
 pub mod cgroups;
 pub mod clock;
 pub mod command;
 pub mod host;
+pub mod identity;
 pub mod names;
 pub mod proc;
 pub mod remembered;
