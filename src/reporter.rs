@@ -15,7 +15,9 @@ use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::outlet::Outlet;
 use crate::report::sink::Sink;
-use crate::report::{self, Begin, Choice, Format, TimeStyle, View, Watched, columns};
+use crate::report::{
+    self, Begin, Choice, Format, Output, Report, TimeStyle, View, Watched, columns,
+};
 use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
@@ -93,16 +95,19 @@ impl Reporter {
     /// When it can't be written.
     pub fn event(&mut self, event: &Event<'_>) -> Result<()> {
         let origin = self.cgroup_asked_for(event);
-        let passes = self.filter.passes(event, origin.as_deref());
         let mut is_printed = false;
-        if passes || self.tree.is_some() {
+        if self.filter.passes_process(event, origin.as_deref()) {
+            // A tree is about processes, so what is asked of events does not matter there.
+            let passes = self.filter.passes_kind(event.kind);
             let names = self.names.names_of(event.common, event.process.pid);
             if let Some(tree) = &mut self.tree {
                 tree.add(event, &names);
             }
-            for (i, outlet) in self.outlets.iter_mut().enumerate().filter(|_| passes) {
-                let event = outlet.each(self.clock, |report, out| report.event(out, event, &names));
-                is_printed |= (event? || outlet.has_tree()) && i == 0;
+            for (i, outlet) in self.outlets.iter_mut().enumerate() {
+                let mut print = |report: &mut dyn Report, out: &mut Output<'_>| {
+                    if passes { report.event(out, event, &names) } else { Ok(false) }
+                };
+                is_printed |= (outlet.each(self.clock, &mut print)? || outlet.has_tree()) && i == 0;
             }
         }
         let count = match event.kind {
@@ -285,5 +290,6 @@ fn greeting(options: &Options) -> String {
         return format!("{zone}following the command to its end");
     }
     let what = if options.follow.is_empty() { "watching" } else { "following the" };
-    format!("{what} execs and exits; {zone}Ctrl-C ends it")
+    let end = if options.view == View::Tree { ", and the tree follows" } else { "" };
+    format!("{what} execs and exits; {zone}Ctrl-C ends it{end}")
 }

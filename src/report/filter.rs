@@ -44,12 +44,7 @@ impl Filter {
         self.cgroup.is_some() || self.container.is_some()
     }
 
-    /// Whether to show an event; `cgroup` is the path of its origin's cgroup.
-    pub fn passes(&self, event: &Event<'_>, cgroup: Option<&str>) -> bool {
-        self.passes_process(event, cgroup) && self.passes_kind(event.kind)
-    }
-
-    /// The part that is about the process, not the event.
+    /// The part that is about the process; `cgroup` is the path of the cgroup of the event's origin.
     pub fn passes_process(&self, event: &Event<'_>, cgroup: Option<&str>) -> bool {
         let container = cgroup.and_then(container_id);
         self.user.is_none_or(|uid| event.origin.uid == uid)
@@ -66,7 +61,8 @@ impl Filter {
                 .is_none_or(|prefix| container.is_some_and(|id| id.starts_with(prefix)))
     }
 
-    fn passes_kind(&self, kind: EventKind) -> bool {
+    /// The part that is about the event.
+    pub fn passes_kind(&self, kind: EventKind) -> bool {
         match kind {
             EventKind::Exec => {
                 !self.failed && self.min_duration.is_none() && self.event != Some(EventName::Exit)
@@ -111,7 +107,7 @@ mod tests {
             forked: false,
             origin: &common(1000, b"make"),
         };
-        filter.passes(&event, Some("/system.slice"))
+        filter.passes_process(&event, Some("/system.slice")) && filter.passes_kind(kind)
     }
 
     fn exit(status: i32, duration: u64) -> EventKind {
