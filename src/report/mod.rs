@@ -24,6 +24,7 @@ pub mod filter;
 pub mod json;
 pub mod processes;
 pub mod sink;
+pub mod svg;
 pub mod units;
 pub mod watch_json;
 pub mod word;
