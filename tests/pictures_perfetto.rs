@@ -13,7 +13,7 @@ use kernel_and_user_map::process::record::{Common, ProcessId, Program, Usage};
 use kernel_and_user_map::process::tree::{Tree, TreeBuilder};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
-use kernel_and_user_map::report::closing_account::{ClosingAccount, Reported};
+use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::pftrace::Pftrace;
 use kernel_and_user_map::report::{Begin, Output, TreeReport, Watched};
 use serde_json::{Value, json};
@@ -41,13 +41,8 @@ fn read(name: &str, tree: &Tree) -> Value {
     let account = ClosingAccount {
         begin: tree.begin,
         end: tree.end,
-        reported: Reported::default(),
-        hidden: 0,
-        unwritten: 0,
         loss: Default::default(),
-        fullest: 0,
-        running: Vec::new(),
-        capacity: 0,
+        ..ClosingAccount::default()
     };
     let begin = Begin { host_name: "alpha".into(), ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 2 };

@@ -10,7 +10,7 @@ use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Rec
 use kernel_and_user_map::process::tree::{Tree, TreeBuilder};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
-use kernel_and_user_map::report::closing_account::{ClosingAccount, Reported};
+use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::columns::TimeColumn;
 use kernel_and_user_map::report::events_json::EventsJson;
 use kernel_and_user_map::report::events_table::EventsTable;
@@ -139,17 +139,7 @@ fn printed_tree(report: &impl TreeReport, tree: &Tree, window: Option<Window>) -
 }
 
 fn account_of(loss: Loss) -> ClosingAccount {
-    ClosingAccount {
-        begin: 0,
-        end: 1,
-        reported: Reported::default(),
-        hidden: 0,
-        unwritten: 0,
-        loss,
-        running: Vec::new(),
-        fullest: 0,
-        capacity: 1,
-    }
+    ClosingAccount { begin: 0, end: 1, loss, ..ClosingAccount::default() }
 }
 
 proptest! {

@@ -43,7 +43,7 @@ pub struct Run {
     pub forked: bool,
     pub comm: Rc<[u8]>,
     /// `None` where it is not known, and for a kernel thread.
-    pub program: Option<Program>,
+    pub program: Option<Rc<Program>>,
     pub uid: u32,
     pub user: Option<Rc<str>>,
 }
@@ -288,13 +288,13 @@ impl TreeBuilder {
         index
     }
 
-    fn keep(&mut self, program: Option<&Program>) -> Option<Program> {
+    fn keep(&mut self, program: Option<&Program>) -> Option<Rc<Program>> {
         let mut program = program.cloned()?;
         if self.bytes > LONG_MAX {
             program.cut(RECORD_MAX);
         }
         self.bytes += program.bytes();
-        Some(program)
+        Some(program.into())
     }
 
     /// Forgets the oldest, but for those that go on.
@@ -306,7 +306,7 @@ impl TreeBuilder {
             if surplus > 0 && growing.node.end.is_some() {
                 surplus -= 1;
                 self.forgotten += 1;
-                let programs = growing.node.runs.iter().filter_map(|run| run.program.as_ref());
+                let programs = growing.node.runs.iter().filter_map(|run| run.program.as_deref());
                 self.bytes -= programs.map(Program::bytes).sum::<usize>();
                 continue;
             }

@@ -20,7 +20,7 @@ pub struct Reported {
 }
 
 /// What a run has seen, and what it has not.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ClosingAccount {
     /// Boot-clock nanoseconds: what happens from `begin` on, and before `end`, is accounted for.
     pub begin: u64,

@@ -26,6 +26,7 @@ pub mod outlet;
 pub mod pftrace;
 pub mod processes;
 pub mod sink;
+pub mod svg;
 pub mod tree_json;
 #[cfg(test)]
 mod tree_sample;
@@ -242,7 +243,7 @@ pub fn chosen(choice: Choice) -> Chosen {
 /// What a file to save is to hold.
 pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
     let tree: Box<dyn TreeReport> = match picture {
-        Picture::Svg => Box::new(pftrace::Pftrace::new()), // SOON
+        Picture::Svg => Box::new(svg::Svg),
         Picture::Pftrace => Box::new(pftrace::Pftrace::new()),
         Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
     };

@@ -77,7 +77,7 @@ fn run_fields<M: serde::ser::SerializeMap>(line: &mut M, run: &Run) -> Result<()
     text_fields(line, ["name", "name_raw"], Some(program_name(run)))?;
     line.serialize_entry("uid", &run.uid)?;
     line.serialize_entry("user", &run.user.as_deref())?;
-    program_fields(line, &run.comm, run.program.as_ref())?;
+    program_fields(line, &run.comm, run.program.as_deref())?;
     line.serialize_entry("forked", &run.forked)
 }
 

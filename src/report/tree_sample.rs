@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::closing_account::{ClosingAccount, Reported};
+use super::closing_account::ClosingAccount;
 use super::{Begin, Output, TreeReport, Watched, Window};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
@@ -170,17 +170,8 @@ pub fn printed(
     columns: Option<usize>,
     loss: Loss,
 ) -> String {
-    let account = ClosingAccount {
-        begin: tree.begin,
-        end: tree.end,
-        reported: Reported::default(),
-        hidden: 0,
-        unwritten: 0,
-        loss,
-        running: Vec::new(),
-        fullest: 0,
-        capacity: 1,
-    };
+    let account =
+        ClosingAccount { begin: tree.begin, end: tree.end, loss, ..ClosingAccount::default() };
     let begin = Begin { time: tree.begin, ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 4 };
     let window = columns.map(|columns| Window { columns, lines: 24 });

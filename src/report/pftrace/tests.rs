@@ -7,7 +7,7 @@ use crate::process::record::{ProcessId, Program, Usage};
 use crate::process::tree::{Node, Run};
 use crate::process::wait_status::Outcome;
 use crate::report::Begin;
-use crate::report::closing_account::{ClosingAccount, Reported};
+use crate::report::closing_account::ClosingAccount;
 
 /// When the watches of these tests begin and end.
 const BEGIN: u64 = 1_000;
@@ -18,7 +18,7 @@ fn run(begin: u64, argv: &[&str]) -> Run {
     let size = bytes.len();
     let program = Some(Program::new(None, bytes, size));
     let (comm, user) = (argv[0].as_bytes().into(), Some(Rc::from("alice")));
-    Run { begin, forked: false, comm, program, uid: 1000, user }
+    Run { begin, forked: false, comm, program: program.map(Into::into), uid: 1000, user }
 }
 
 fn node(pid: u32, parent: Option<usize>, runs: Vec<Run>, end: Option<(u64, Outcome)>) -> Node {
@@ -49,13 +49,8 @@ fn written(tree: &Tree) -> Vec<TracePacket> {
     let account = ClosingAccount {
         begin: BEGIN,
         end: END,
-        reported: Reported::default(),
-        hidden: 0,
-        unwritten: 0,
         loss: Loss { dropped_exits: 7, ..Loss::default() },
-        fullest: 0,
-        running: Vec::new(),
-        capacity: 0,
+        ..ClosingAccount::default()
     };
     let begin = Begin { host_name: "alpha".into(), ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 4 };

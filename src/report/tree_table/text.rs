@@ -32,7 +32,7 @@ pub fn push(line: &mut String, mut text: String, columns: Option<usize>) {
 pub fn push_command(line: &mut String, node: &Node, columns: Option<usize>) {
     let Some(run) = node.last_run() else { return };
     let mut whole = String::new();
-    push_whole(&mut whole, run.program.as_ref(), &run.comm, run.forked);
+    push_whole(&mut whole, run.program.as_deref(), &run.comm, run.forked);
     match columns {
         Some(columns) if whole.width() > columns => push_parts(line, run, columns),
         _ => push(line, whole, None),
@@ -103,7 +103,14 @@ mod tests {
     fn shown(argv: &[u8], columns: usize) -> String {
         let program = Some(Program::new(None, argv.to_vec(), argv.len()));
         let comm = b"comm".as_slice().into();
-        let run = Run { begin: 0, forked: false, comm, program, uid: 0, user: None };
+        let run = Run {
+            begin: 0,
+            forked: false,
+            comm,
+            program: program.map(Into::into),
+            uid: 0,
+            user: None,
+        };
         let node = Node {
             process: ProcessId { pid: 1, start_time: 1 },
             parent: None,
