@@ -54,16 +54,24 @@ pub fn command(run: &Run, columns: usize) -> String {
 /// The same for a place that is narrow: without the folder of the program, and without quotes
 /// around what would be read in the same way.
 fn short_command(run: &Run, columns: usize) -> String {
-    command_of(run, columns, |at, arg| {
-        let is_folder = |&byte: &u8| byte == b'/';
-        let name = arg.rsplit(is_folder).next().filter(|_| at == 0).unwrap_or(arg);
-        match std::str::from_utf8(name) {
-            Ok(text) if !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic()) => {
-                text.into()
-            }
-            _ => Word::new(name).to_string(),
-        }
-    })
+    let text = command_of(run, columns, short_word);
+    let Some(program) = run.program.as_ref().filter(|_| text.ends_with(CUT)) else { return text };
+    // The last word mostly is the file that it works on, and tells more than options.
+    let last = program.args().last().filter(|last| last.len() <= columns / 2);
+    let last = last.filter(|last| !last.starts_with(b"-") && !program.args_truncated());
+    match last.map(|last| short_word(1, last)).filter(|last| last.width() <= columns / 2) {
+        Some(last) => command_of(run, columns - last.width() - 1, short_word) + " " + &last,
+        None => text,
+    }
+}
+
+fn short_word(at: usize, arg: &[u8]) -> String {
+    let is_folder = |&byte: &u8| byte == b'/';
+    let name = arg.rsplit(is_folder).next().filter(|_| at == 0).unwrap_or(arg);
+    match std::str::from_utf8(name) {
+        Ok(text) if !text.is_empty() && text.bytes().all(|c| c.is_ascii_graphic()) => text.into(),
+        _ => Word::new(name).to_string(),
+    }
 }
 
 fn command_of(run: &Run, columns: usize, word: impl Fn(usize, &[u8]) -> String) -> String {
@@ -161,6 +169,23 @@ pub fn counted(count: usize, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::record::Program;
+
+    #[test]
+    fn a_label_keeps_the_file_that_a_command_works_on() {
+        let run = |words: &str| {
+            let argv = words.replace(' ', "\0").into_bytes();
+            let program = Some(Program::new(None, argv.clone(), argv.len()).into());
+            let (comm, user) = (b"gcc".as_slice().into(), None);
+            Run { begin: 0, forked: false, comm, program, uid: 0, user }
+        };
+        let gcc = run("/usr/bin/gcc -O2 -Wall -c -o lapi.o lapi.c");
+        assert_eq!(fitting(&gcc, 99).as_deref(), Some("gcc -O2 -Wall -c -o lapi.o lapi.c"));
+        assert_eq!(fitting(&gcc, 20).as_deref(), Some("gcc -O2 -Wal… lapi.c"));
+        assert_eq!(fitting(&gcc, 12).as_deref(), Some("gcc … lapi.c"));
+        assert_eq!(fitting(&gcc, 11).as_deref(), Some("gcc -O2 -W…"));
+        assert_eq!(fitting(&run("gcc -o lua lua.o -ldl"), 12).as_deref(), Some("gcc -o lua …"));
+    }
 
     #[test]
     fn nothing_is_taken_for_markup() {
