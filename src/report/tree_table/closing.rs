@@ -39,7 +39,7 @@ pub fn write(
     }
     writeln!(out, "{bold}Processes{bold:#}  {}", processes(tree, summary))?;
     if let Some(alone) = &summary.alone {
-        writeln!(out, "{bold}One busy{bold:#}   {}", alone_text(alone, summary.begin))?;
+        writeln!(out, "{bold}Serial{bold:#}     {}", alone_text(alone, summary.begin))?;
     }
     let with_time = summary.programs.iter().filter(|total| total.cpu_ns > 0);
     let mut label = "Most CPU";

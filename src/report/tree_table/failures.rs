@@ -6,7 +6,7 @@ use super::text::{push_beginning, push_command};
 use crate::process::tree::{Node, Tree};
 use crate::process::wait_status::Outcome;
 use crate::report::Output;
-use crate::report::columns::{BOLD, RED, style};
+use crate::report::columns::{BOLD, RED, cut, style};
 use crate::report::units::format_outcome;
 use crate::report::word::CUT;
 
@@ -18,6 +18,9 @@ const ANCESTOR: usize = 16;
 
 /// So many ancestors are named beside the first one, the nearest.
 const NEAREST: usize = 3;
+
+/// What stands before the ancestors.
+const IN: &str = "   in: ";
 
 /// `all`: none is left out.
 pub fn write(out: &mut Output<'_>, tree: &Tree, colour: bool, all: bool) -> io::Result<()> {
@@ -38,7 +41,11 @@ pub fn write(out: &mut Output<'_>, tree: &Tree, colour: bool, all: bool) -> io::
         let result = format_outcome(node.outcome);
         writeln!(out, "{red}{result}{core}  pid {}  {command}{red:#}", node.process.pid)?;
         if let Some(parent) = node.parent {
-            writeln!(out, "   in: {}", ancestors(tree, parent, roots[parent]))?;
+            let mut ancestors = ancestors(tree, parent, roots[parent]);
+            if let Some(window) = out.window {
+                cut(&mut ancestors, window.columns.saturating_sub(IN.len()));
+            }
+            writeln!(out, "{IN}{ancestors}")?;
         }
     }
     match tree.nodes.iter().filter(|node| node.has_failed()).count() - failures.len() {

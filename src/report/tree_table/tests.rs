@@ -51,7 +51,7 @@ FAILED, in the order of their ends
 Wall time  8.3 s
 CPU time   17.8 s, 2.2 of 4 CPUs on average
 Processes  78, 2 failed, 1 still running: ccache (pid 301)
-One busy   for 1.0 s at a stretch, from the start: sh 38 %, cc1 29 %, cat 7 %, …
+Serial     for 1.0 s at a stretch, from the start: sh 38 %, cc1 29 %, cat 7 %, …
 Most CPU    15.2 s     ×14  cc1
              2.0 s      ×1  ld
             390 ms     ×13  as
