@@ -105,6 +105,9 @@ impl Reporter {
                 is_printed |= (event? || outlet.has_tree()) && i == 0;
             }
         }
+        if passes && self.main_has_failed() {
+            return Ok(()); // captured, but not written
+        }
         let count = match event.kind {
             // It is no event of the kernel: its exit counts as dropped or missed.
             EventKind::Exit { outcome: None, .. } if !is_printed => return Ok(()),
@@ -115,6 +118,10 @@ impl Reporter {
         };
         *count += 1;
         Ok(())
+    }
+
+    fn main_has_failed(&self) -> bool {
+        self.outlets.first().is_some_and(Outlet::has_failed)
     }
 
     /// The path of the cgroup that the filter asks for.
@@ -229,7 +236,9 @@ impl Reporter {
     /// When it can't be written.
     pub fn flush(&mut self) -> Result<()> {
         self.outlets.iter_mut().try_for_each(|outlet| outlet.flush().map(|_| ()))?;
-        self.written = self.printed;
+        if !self.main_has_failed() {
+            self.written = self.printed;
+        }
         clock::follow(&mut self.clock);
         self.names.renew();
         Ok(())
