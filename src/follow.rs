@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::kernel::follow::{self, Followed};
 use crate::kernel::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
-use crate::kernel::tracefs;
+use crate::kernel::{memlock, tracefs};
 use crate::options::Options;
 use crate::system::command::Command;
 use crate::system::proc;
@@ -20,6 +20,7 @@ const TRIES: usize = 10;
 ///
 /// When libbpf refuses the size of a map.
 pub fn configure(open_skel: &mut OpenKernelAndUserMapSkel<'_>, options: &Options) -> Result<()> {
+    memlock::remember();
     follow::configure(open_skel, options.follows(), options.max_entries)?;
     Ok(())
 }
@@ -45,6 +46,7 @@ fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Comma
         let command = follow::first_child(skel, || {
             Command::start(&options.command, |command| {
                 tracefs::leave_own_mounts().context("could not leave the mount namespace")?;
+                memlock::restore()?;
                 let _ = command;
                 Ok(())
             })
