@@ -1,0 +1,108 @@
+//! Processes that run already and are followed (`--follow PID`).
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::common::{Running, play, wait_until};
+use crate::follow::{assert_started_by, pids};
+use crate::following::end_of;
+use crate::support::{Watcher, program, run_to_end, share_machine, short};
+use crate::truth::{Truth, args_of, assert_outcome};
+
+/// A process that waits for the end of its stdin, and then plays a part.
+fn waiting(part: &[&str]) -> Running {
+    let mut command = play(&[&["wait"], part].concat());
+    Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))
+}
+
+/// Follows these processes only.
+fn following(processes: &[&Running]) -> Watcher {
+    let pids: Vec<_> = processes.iter().map(|process| process.pid().to_string()).collect();
+    let mut options = vec!["--period", "0.05"];
+    options.extend(pids.iter().flat_map(|pid| ["--follow", pid]));
+    Watcher::start(&options)
+}
+
+#[test]
+fn a_pid_that_somebody_else_uses_again_is_not_followed() {
+    let _machine = share_machine();
+    let (mut first, mut second) = (waiting(&["exit", "4"]), waiting(&["exit", "5"]));
+    let watcher = following(&[&first, &second]);
+    drop(first.child.stdin.take());
+    first.child.wait().expect("it ends");
+    watcher.wait_for("its exit", |event| event["pid"] == first.pid());
+    let (_, status) = run_to_end(&mut play(&["as-pid", &first.pid().to_string(), "7"]));
+    assert_eq!(status.code(), Some(7), "the pid was not free");
+    drop(second.child.stdin.take());
+    let run = watcher.wait();
+    second.child.wait().expect("it ends");
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+    for (process, exit) in [(&first, "exit 4"), (&second, "exit 5")] {
+        let events: Vec<_> = run.of(process.pid()).into_iter().map(short).collect();
+        assert_eq!(events, [exit]);
+    }
+    assert_eq!(pids(&run).len(), 2);
+}
+
+#[test]
+fn a_running_process_is_followed_with_its_descendants_until_the_last_has_ended() {
+    let _machine = share_machine();
+    let parts: [&[&str]; 2] = [&["births", "10"], &["forked", "births", "20"]];
+    // Each has a child that was running before, and that one starts others later.
+    let processes = parts.map(|part| {
+        let mut command = play(&[&["forked", "wait"], part].concat());
+        let process = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+        (process, args_of(&command))
+    });
+    let children = format!("/proc/{0}/task/{0}/children", processes[1].0.pid());
+    let forked = || std::fs::read_to_string(&children).is_ok_and(|pids| !pids.is_empty());
+    assert!(wait_until(forked), "it has no child");
+    let watcher = following(&processes.each_ref().map(|(process, _)| process));
+    Truth::of(&mut play(&["births", "90"])); // not followed
+    let truths = processes.map(|(process, args)| Truth::at_end_of(process, args));
+    let run = watcher.wait();
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+
+    let mut expected = 0;
+    for truth in &truths {
+        let (births, parents): (Vec<_>, Vec<_>) =
+            truth.ended.iter().partition(|ended| ended.name != "forked");
+        let mut starter = truth.pid;
+        assert_started_by(&run, truth.pid, 0);
+        // The innermost has printed first.
+        for parent in parents.iter().rev() {
+            assert_eq!(run.of(parent.pid).len(), 1, "{}", run.stdout);
+            assert_outcome(run.exit_of(parent.pid), parent.status);
+            assert_started_by(&run, parent.pid, starter);
+            starter = parent.pid;
+        }
+        for ended in births.iter().filter(|ended| ended.name != "sibling") {
+            assert_started_by(&run, ended.pid, starter);
+            assert_eq!(run.of(ended.pid).len(), if ended.name.ends_with("-exit") { 1 } else { 2 });
+        }
+        expected += 1 + truth.ended.len() + 1; // one is in the middle
+    }
+    assert_eq!(pids(&run).len(), expected, "{}", run.stderr);
+    assert_eq!(end_of(&run)["running"], json!([]));
+}
+
+#[test]
+fn what_cant_be_followed_is_refused() {
+    let _machine = share_machine();
+    let refusal = |options: &[&str]| {
+        let output = Command::new(program()).args(options).output().expect("the program starts");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.stdout.is_empty(), "{options:?}");
+        (output.status.code(), stderr)
+    };
+    let (gone, _) = run_to_end(&mut play(&["exit", "0"]));
+    let (status, stderr) = refusal(&["--follow", &gone.to_string()]);
+    let message = format!("kernel_and_user_map: error: there is no process {gone}\n");
+    assert_eq!((status, stderr), (Some(1), message));
+    for options in [&["--follow", "1", "-p", "1"][..], &["--follow", "1", "--", "true"]] {
+        let (status, stderr) = refusal(options);
+        assert_eq!(status, Some(2), "{stderr}");
+        assert!(stderr.contains("cannot be used with"), "{stderr}");
+    }
+}
