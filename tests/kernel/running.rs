@@ -1,12 +1,14 @@
 //! Processes that run already and are followed (`--follow PID`).
 
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::json;
 
 use crate::common::{Running, play, wait_until};
 use crate::follow::{assert_started_by, pids};
 use crate::following::end_of;
+use crate::namespaces::unshare_time;
 use crate::support::{Watcher, program, run_to_end, share_machine, short};
 use crate::truth::{Truth, args_of, assert_outcome};
 
@@ -46,7 +48,7 @@ fn a_pid_that_somebody_else_uses_again_is_not_followed() {
 }
 
 #[test]
-fn a_running_process_is_followed_with_its_descendants_until_the_last_has_ended() {
+fn a_running_process_is_followed_until_the_last_of_its_descendants_has_ended() {
     let _machine = share_machine();
     let parts: [&[&str]; 2] = [&["births", "10"], &["forked", "births", "20"]];
     // Each has a child that was running before, and that one starts others later.
@@ -85,6 +87,22 @@ fn a_running_process_is_followed_with_its_descendants_until_the_last_has_ended()
     }
     assert_eq!(pids(&run).len(), expected, "{}", run.stderr);
     assert_eq!(end_of(&run)["running"], json!([]));
+}
+
+#[test]
+fn a_running_process_is_followed_from_a_time_namespace() {
+    let _machine = share_machine();
+    let mut process = waiting(&["forked", "exit", "4"]);
+    let follow = || {
+        unshare_time(1_000_000, 503_000_000);
+        let watcher = following(&[&process]);
+        drop(process.child.stdin.take());
+        watcher.wait()
+    };
+    // A thread of its own, since nothing leads back.
+    let run = thread::scope(|scope| scope.spawn(follow).join()).expect("no panic");
+    assert_eq!(short(run.exit_of(process.pid())), "exit 0", "{}", run.stderr);
+    assert_eq!(pids(&run).len(), 2, "{}", run.stderr);
 }
 
 #[test]
