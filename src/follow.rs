@@ -8,6 +8,7 @@ use crate::kernel::follow::{self, Followed};
 use crate::kernel::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
 use crate::kernel::{memlock, tracefs};
 use crate::options::Options;
+use crate::process::record::ProcessId;
 use crate::system::command::Command;
 use crate::system::proc;
 
@@ -51,7 +52,7 @@ fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Comma
                 Ok(())
             })
         })?;
-        if follow::any_lives(skel) {
+        if follow::any(skel)?.is_some() {
             return Ok(command);
         }
     }
@@ -90,4 +91,23 @@ fn enter_running(pids: &[u32], skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
             return Ok(());
         }
     }
+}
+
+/// Whether any of the followed still lives. Who has ended unseen is forgotten: the kernel told of it
+/// before it was entered, or missed it.
+///
+/// # Errors
+///
+/// When the kernel's map can't be read or changed.
+pub fn any_lives(
+    skel: &KernelAndUserMapSkel<'_>,
+    is_gone: impl Fn(ProcessId) -> bool,
+) -> Result<bool> {
+    while let Some(Followed { process, .. }) = follow::any(skel)? {
+        if !is_gone(process) {
+            return Ok(true);
+        }
+        follow::leave(skel, process)?;
+    }
+    Ok(false)
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
+use crate::follow::any_lives;
 use crate::kernel::follow::{self, Followed};
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
@@ -156,8 +157,8 @@ impl Watch {
         self.report_before(settled, records)?;
         if !is_quiet {
             self.report_loss(settled, skel)?;
-            self.any_lives = !self.follows || follow::any_lives(skel);
         }
+        self.any_lives = !self.follows || any_lives(skel, |process| self.look.is_gone(process))?;
         // At the end they are shown once more anyway.
         let period = self.schedule.nearly_period();
         if self.end.is_none() && self.shown_at.is_none_or(|at| at.elapsed() >= period) {
@@ -196,7 +197,7 @@ impl Watch {
         }
         let end = self.not_after_end(u64::MAX);
         let mut living = follow::living(skel)?;
-        living.retain(|it| it.process.start_time < end);
+        living.retain(|it| it.process.start_time < end && !self.look.is_gone(it.process));
         living.sort_by_key(|it| (it.process.start_time, it.process.pid));
         let describe = |Followed { process, started_by }| {
             let known = self.tracker.live_as(process).map(|live| live.comm());
