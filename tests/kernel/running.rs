@@ -5,11 +5,14 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::common::{Running, play, wait_until};
+use crate::common::{Running, play, storm_for, wait_until};
 use crate::follow::{assert_started_by, pids};
-use crate::following::end_of;
+use crate::following::{Following, end_of, events_of};
 use crate::namespaces::unshare_time;
-use crate::support::{Watcher, program, run_to_end, share_machine, short};
+use crate::support::{
+    Tracefs, Watcher, here_or_in_guest, own_machine, program, run_to_end, share_machine, short,
+    watcher_command,
+};
 use crate::truth::{Truth, args_of, assert_outcome};
 
 /// A process that waits for the end of its stdin, and then plays a part.
@@ -87,6 +90,29 @@ fn a_running_process_is_followed_until_the_last_of_its_descendants_has_ended() {
     }
     assert_eq!(pids(&run).len(), expected, "{}", run.stderr);
     assert_eq!(end_of(&run)["running"], json!([]));
+}
+
+#[test]
+fn a_busy_process_is_followed_to_its_end() {
+    let _machine = own_machine();
+    for _ in 0..here_or_in_guest(6, 2) {
+        // Some of its children end while they are looked for.
+        let mut storm = storm_for(1, 8, 0);
+        let mut command = watcher_command(Tracefs::Mounted, &["-o", "json", "--period", "0.05"]);
+        command.args(["--follow", &storm.pid().to_string()]);
+        let following = Following::start(command);
+        assert!(storm.child.wait().expect("it ends").success());
+        let run = following.end();
+        let events = events_of(&run.stdout);
+        assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+        let end = events.last().expect("an end");
+        assert_eq!(end["running"], json!([]), "{}", run.stderr);
+        let exits = events.iter().filter(|event| event["event"] == "exit");
+        assert!(exits.clone().any(|exit| exit["pid"] == storm.pid()), "{}", run.stderr);
+        for exit in exits.filter(|exit| exit["pid"] != storm.pid()) {
+            assert_eq!(exit["started_by"], storm.pid(), "{exit}");
+        }
+    }
 }
 
 #[test]
