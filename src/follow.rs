@@ -1,6 +1,7 @@
 //! What is followed: a command that is started for it, or processes that run already.
 
 use std::collections::HashSet;
+use std::process;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -67,7 +68,9 @@ fn enter_running(pids: &[u32], skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
     let mut entered = HashSet::new();
     // What starts while this goes on has its parent in already, or is found the next time.
     loop {
-        let processes = proc::parents();
+        let mut processes = proc::parents();
+        // From a shell that is followed: this one would wait for its own end.
+        processes.retain(|(it, _)| it.pid != process::id());
         let before = entered.len();
         for &pid in pids {
             if !entered.contains(&pid) && !processes.iter().any(|(it, _)| it.pid == pid) {
