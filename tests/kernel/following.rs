@@ -68,6 +68,11 @@ impl Following {
         text_of(&self.stdout)
     }
 
+    /// For what is printed when the program has ended.
+    pub fn stdout_file(&self) -> File {
+        self.stdout.try_clone().expect("a descriptor")
+    }
+
     pub fn stderr(&self) -> String {
         text_of(&self.stderr)
     }

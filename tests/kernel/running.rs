@@ -1,17 +1,18 @@
 //! Processes that run already and are followed (`--follow PID`).
 
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::thread;
 
 use serde_json::json;
 
-use crate::common::{Running, play, storm_for, wait_until};
+use crate::common::{Running, actor, play, storm_for, wait_until};
 use crate::follow::{assert_started_by, pids};
 use crate::following::{Following, end_of, events_of};
 use crate::namespaces::unshare_time;
 use crate::support::{
-    Tracefs, Watcher, here_or_in_guest, own_machine, program, run_to_end, share_machine, short,
-    watcher_command,
+    Tracefs, Watcher, here_or_in_guest, in_namespace, own_machine, program, run_to_end,
+    share_machine, short, text_of, watcher_command,
 };
 use crate::truth::{Truth, args_of, assert_outcome};
 
@@ -113,6 +114,40 @@ fn a_busy_process_is_followed_to_its_end() {
             assert_eq!(exit["started_by"], storm.pid(), "{exit}");
         }
     }
+}
+
+#[test]
+fn the_shell_that_starts_it_is_followed_without_the_program_itself() {
+    let _machine = share_machine();
+    let script = r#""$0" -o json --period 0.05 --follow $$ & "$1" wait exit 0; "$1" exit 4; :"#;
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script]).arg(program()).arg(actor()).stdin(Stdio::piped());
+    // SAFETY: the closure makes system calls only; it allocates nothing.
+    unsafe { shell.pre_exec(|| in_namespace(Tracefs::Mounted)) };
+    let following = Following::start(shell);
+    let begun = wait_until(|| following.stderr().contains("following"));
+    assert!(begun, "it does not begin: {}", following.stderr());
+    let stdout = following.stdout_file();
+    let run = following.end();
+    // The shell has ended; the program goes on until it has noticed.
+    let mut events = Vec::new();
+    let ended = wait_until(|| {
+        events = events_of(&text_of(&stdout));
+        events.last().is_some_and(|event| event["event"] == "end")
+    });
+    assert!(ended, "it does not end: {}", run.stderr);
+    assert_eq!(events.last().expect("an end")["running"], json!([]));
+    let told: Vec<_> = events.iter().filter(|event| event["pid"].is_u64()).collect();
+    let told: Vec<_> =
+        told.into_iter().map(|event| (&event["event"], &event["exit_code"])).collect();
+    let expected = [
+        (json!("exit"), json!(0)),
+        (json!("exec"), json!(null)),
+        (json!("exit"), json!(4)),
+        (json!("exit"), json!(0)),
+    ];
+    let expected = expected.each_ref().map(|(kind, code)| (kind, code));
+    assert!(told.ends_with(&expected), "{told:?}");
 }
 
 #[test]
