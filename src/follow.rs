@@ -2,16 +2,20 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::process;
 
 use anyhow::{Result, bail};
 use nix::unistd::geteuid;
 
 use crate::kernel::follow::{self, Followed};
+use crate::kernel::memlock;
 use crate::kernel::privileges::Duties;
 use crate::kernel::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
+use crate::look::Look;
 use crate::options::Options;
 use crate::process::event::StillRunning;
 use crate::process::live::Live;
+use crate::process::record::ProcessId;
 use crate::process::tracker::Tracker;
 use crate::system::command::Command;
 use crate::system::identity::{Identity, become_user};
@@ -26,6 +30,7 @@ const TRIES: usize = 10;
 ///
 /// When libbpf refuses the size of a map.
 pub fn configure(open_skel: &mut OpenKernelAndUserMapSkel<'_>, options: &Options) -> Result<()> {
+    memlock::remember();
     follow::configure(open_skel, options.follows(), options.max_entries)?;
     Ok(())
 }
@@ -81,10 +86,11 @@ fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Comma
                         None => command.env_remove(name),
                     };
                 }
+                memlock::restore()?;
                 become_user(identity.as_ref())
             })
         })?;
-        if follow::any_lives(skel) {
+        if follow::any(skel)?.is_some() {
             return Ok(command);
         }
     }
@@ -99,7 +105,9 @@ fn enter_running(pids: &[u32], skel: &KernelAndUserMapSkel<'_>) -> Result<()> {
     let mut entered = HashSet::new();
     // What starts while this goes on has its parent in already, or is found the next time.
     loop {
-        let processes = proc::parents();
+        let mut processes = proc::parents();
+        // From a shell that is followed: this one would wait for its own end.
+        processes.retain(|(it, _)| it.pid != process::id());
         let before = entered.len();
         for &pid in pids {
             if !entered.contains(&pid) && !processes.iter().any(|(it, _)| it.pid == pid) {
@@ -149,11 +157,12 @@ pub fn running_before(
 /// When the kernel does not tell what is followed.
 pub fn still_running(
     tracker: &Tracker,
+    look: &Look,
     end: u64,
     skel: &KernelAndUserMapSkel<'_>,
 ) -> Result<Vec<StillRunning>> {
     let mut living = follow::living(skel)?;
-    living.retain(|it| it.process.start_time < end);
+    living.retain(|it| it.process.start_time < end && !look.is_gone(it.process));
     living.sort_by_key(|it| (it.process.start_time, it.process.pid));
     let describe = |Followed { process, started_by }| {
         let known = tracker.live_as(process).map(Live::comm);
@@ -161,4 +170,23 @@ pub fn still_running(
         StillRunning { process, started_by, name }
     };
     Ok(living.into_iter().map(describe).collect())
+}
+
+/// Whether any of the followed still lives. Who has ended unseen is forgotten: the kernel told of it
+/// before it was entered, or missed it.
+///
+/// # Errors
+///
+/// When the kernel's map can't be read or changed.
+pub fn any_lives(
+    skel: &KernelAndUserMapSkel<'_>,
+    is_gone: impl Fn(ProcessId) -> bool,
+) -> Result<bool> {
+    while let Some(Followed { process, .. }) = follow::any(skel)? {
+        if !is_gone(process) {
+            return Ok(true);
+        }
+        follow::leave(skel, process)?;
+    }
+    Ok(false)
 }

@@ -85,6 +85,11 @@ impl Look {
         }
     }
 
+    /// Whether the process is gone, as far as `/proc` tells.
+    pub fn is_gone(&self, process: ProcessId) -> bool {
+        self.has_proc && proc::is_gone(process)
+    }
+
     /// Exits were lost: some of the living may have ended unseen.
     pub fn exits_were_lost(&mut self) {
         self.exits_lost = true;

@@ -96,9 +96,10 @@ impl Reporter {
     pub fn event(&mut self, event: &Event<'_>) -> Result<()> {
         let origin = self.cgroup_asked_for(event);
         let mut is_printed = false;
-        if self.filter.passes_process(event, origin.as_deref()) {
-            // A tree is about processes, so what is asked of events does not matter there.
-            let passes = self.filter.passes_kind(event.kind);
+        // A tree is about processes, so what is asked of events does not matter there.
+        let in_tree = self.filter.passes_process(event, origin.as_deref());
+        let passes = in_tree && self.filter.passes_kind(event.kind);
+        if passes || (in_tree && self.tree.is_some()) {
             let names = self.names.names_of(event.common, event.process.pid);
             if let Some(tree) = &mut self.tree {
                 tree.add(event, &names);
@@ -110,6 +111,9 @@ impl Reporter {
                 is_printed |= (outlet.each(self.clock, &mut print)? || outlet.has_tree()) && i == 0;
             }
         }
+        if passes && self.main_has_failed() {
+            return Ok(()); // captured, but not written
+        }
         let count = match event.kind {
             // It is no event of the kernel: its exit counts as dropped or missed.
             EventKind::Exit { outcome: None, .. } if !is_printed => return Ok(()),
@@ -120,6 +124,10 @@ impl Reporter {
         };
         *count += 1;
         Ok(())
+    }
+
+    fn main_has_failed(&self) -> bool {
+        self.outlets.first().is_some_and(Outlet::has_failed)
     }
 
     /// The path of the cgroup that the filter asks for.
@@ -234,7 +242,9 @@ impl Reporter {
     /// When it can't be written.
     pub fn flush(&mut self) -> Result<()> {
         self.outlets.iter_mut().try_for_each(|outlet| outlet.flush().map(|_| ()))?;
-        self.written = self.printed;
+        if !self.main_has_failed() {
+            self.written = self.printed;
+        }
         clock::follow(&mut self.clock);
         self.names.renew();
         Ok(())

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::follow::{running_before, still_running};
-use crate::kernel::follow;
+use crate::follow::{any_lives, running_before, still_running};
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
@@ -156,8 +155,8 @@ impl Watch {
         self.report_before(settled, records)?;
         if !is_quiet {
             self.report_loss(settled, skel)?;
-            self.any_lives = !self.follows || follow::any_lives(skel);
         }
+        self.any_lives = !self.follows || any_lives(skel, |process| self.look.is_gone(process))?;
         // At the end they are shown once more anyway.
         let period = self.schedule.nearly_period();
         if self.end.is_none() && self.shown_at.is_none_or(|at| at.elapsed() >= period) {
@@ -183,7 +182,11 @@ impl Watch {
         self.show_processes()?;
         self.reporter.end(self.not_after_end(u64::MAX))?;
         let end = self.not_after_end(u64::MAX);
-        self.running = if self.follows { still_running(&self.tracker, end, skel)? } else { vec![] };
+        self.running = if self.follows {
+            still_running(&self.tracker, &self.look, end, skel)?
+        } else {
+            vec![]
+        };
         for StillRunning { process, started_by, .. } in &self.running {
             self.reporter.goes_on(*process, *started_by, self.tracker.live_as(*process));
         }

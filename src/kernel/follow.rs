@@ -103,18 +103,47 @@ pub fn living(skel: &KernelAndUserMapSkel<'_>) -> Result<Vec<Followed>> {
     // and it must have an end.
     let most = map.max_entries() as usize * 4;
     for key in map.keys().take(most).collect::<HashSet<_>>() {
-        let value = map.lookup(&key, MapFlags::ANY).context("could not read followed")?;
-        let (Some(value), Ok(pid)) = (value, <[u8; 4]>::try_from(key.as_slice())) else { continue };
-        let mut process = types::followed_process::default();
-        if plain::copy_from_bytes(&mut process, &value).is_ok() {
-            let id = ProcessId { pid: u32::from_ne_bytes(pid), start_time: process.start_time };
-            living.push(Followed { process: id, started_by: process.started_by });
-        }
+        living.extend(followed_at(skel, &key)?);
     }
     Ok(living)
 }
 
-/// Whether a process is followed that lives.
-pub fn any_lives(skel: &KernelAndUserMapSkel<'_>) -> bool {
-    skel.maps.followed.keys().next().is_some()
+/// Any of the processes that are followed and live; or have ended unseen.
+///
+/// # Errors
+///
+/// When the map can't be read.
+pub fn any(skel: &KernelAndUserMapSkel<'_>) -> Result<Option<Followed>> {
+    // Where the one of a key has just ended, there may be another.
+    for key in skel.maps.followed.keys() {
+        if let Some(followed) = followed_at(skel, &key)? {
+            return Ok(Some(followed));
+        }
+    }
+    Ok(None)
+}
+
+fn followed_at(skel: &KernelAndUserMapSkel<'_>, key: &[u8]) -> Result<Option<Followed>> {
+    let value = skel.maps.followed.lookup(key, MapFlags::ANY);
+    let Some(value) = value.context("could not read followed")? else { return Ok(None) };
+    let mut process = types::followed_process::default();
+    let (Ok(pid), Ok(())) = (key.try_into(), plain::copy_from_bytes(&mut process, &value)) else {
+        return Ok(None);
+    };
+    let id = ProcessId { pid: u32::from_ne_bytes(pid), start_time: process.start_time };
+    Ok(Some(Followed { process: id, started_by: process.started_by }))
+}
+
+/// Forgets a process that has ended, where the kernel did not tell.
+///
+/// # Errors
+///
+/// When the map can't be changed.
+pub fn leave(skel: &KernelAndUserMapSkel<'_>, process: ProcessId) -> Result<()> {
+    match skel.maps.followed.delete(&process.pid.to_ne_bytes()) {
+        Err(error) if error.kind() != libbpf_rs::ErrorKind::NotFound => {
+            Err(error).context("could not delete from followed")
+        }
+        _ => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@
 pub mod decode;
 pub mod follow;
 pub mod loss_counters;
+pub mod memlock;
 pub mod preflight;
 pub mod privileges;
 pub mod realtime;

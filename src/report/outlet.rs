@@ -62,6 +62,11 @@ impl Outlet {
         self.chosen.tree.is_some()
     }
 
+    /// Whether it has failed, and others go on.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
     /// How many of the processes alive the reports want to know of once a period.
     pub fn processes_wanted(&self) -> usize {
         let window = self.sink.window();

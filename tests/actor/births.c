@@ -145,6 +145,32 @@ static int play_daemon(char **argv)
 	return 0;
 }
 
+/*
+ * leave PART [ARGUMENT...]: a daemon, by a double fork, plays PART in a session of its own; prints
+ * `left PID`
+ */
+static int play_leave(char **argv)
+{
+	pid_t middle = fork(), daemon;
+
+	if (middle < 0)
+		err(99, "fork");
+	if (middle == 0) {
+		setsid();
+		daemon = fork();
+		if (daemon < 0)
+			err(99, "fork");
+		if (daemon == 0) {
+			play(argv);
+			_exit(2);
+		}
+		printf("left %d\n", daemon);
+		_exit(0);
+	}
+	reap("middle", middle);
+	return 0;
+}
+
 /* traced CODE: a child that a third process traces runs `actor exit CODE` */
 static int play_traced(char **argv)
 {
@@ -250,6 +276,7 @@ const struct part births_parts[] = {
 	{ "births", 1, play_births },
 	{ "orphan", 2, play_orphan },
 	{ "daemon", 2, play_daemon },
+	{ "leave", 1, play_leave },
 	{ "traced", 1, play_traced },
 	{ "as-pid", 2, play_as_pid },
 	{ "linger", 2, play_linger },

@@ -125,6 +125,26 @@ static int play_storm(char **argv)
 	return 0;
 }
 
+/* families N CHILDREN: N processes at the same time, each of which plays `storm CHILDREN` */
+static int play_families(char **argv)
+{
+	int n = atoi(argv[0]);
+	pid_t parents[n];
+
+	for (int i = 0; i < n; i++) {
+		parents[i] = fork();
+		if (parents[i] < 0)
+			err(99, "fork");
+		if (parents[i] == 0) {
+			play((char *[]){ "storm", argv[1], NULL });
+			_exit(2);
+		}
+	}
+	for (int i = 0; i < n; i++)
+		reap("parent", parents[i]);
+	return 0;
+}
+
 /* storm-for SECONDS JOBS PAUSE: so many seconds; a pause (in us) after each; prints their number */
 static int play_storm_for(char **argv)
 {
@@ -226,6 +246,7 @@ static int play_alive(char **argv)
 
 const struct part storm_parts[] = {
 	{ "storm", 1, play_storm },
+	{ "families", 2, play_families },
 	{ "storm-for", 3, play_storm_for },
 	{ "log-storm", 1, play_log_storm },
 	{ "alive", 1, play_alive },

@@ -71,7 +71,7 @@ fn a_traced_process_is_its_parents_child_and_not_its_tracers() {
 
 /// Checks that the processes of one `reuse` are told apart, and gives how often the pid that
 /// was used most was used.
-fn assert_incarnations(run: &Run, truth: &Truth) -> usize {
+pub fn assert_incarnations(run: &Run, truth: &Truth) -> usize {
     truth.assert_in(run);
     let mut by_pid = HashMap::<u32, Vec<&Ended>>::new();
     for ended in &truth.ended {

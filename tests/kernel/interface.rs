@@ -64,7 +64,7 @@ fn a_reader_that_goes_away_is_no_error() {
 }
 
 /// The two ends of a terminal: the one that shows what is printed, and the one for a program.
-fn terminal() -> (OwnedFd, OwnedFd) {
+pub fn terminal() -> (OwnedFd, OwnedFd) {
     let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let screen = posix_openpt(flags).expect("a terminal");
     grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("ours");
@@ -195,7 +195,7 @@ fn bad_options_are_usage_errors() {
         (&["--min-duration", "5"], "250ms"),
         (&["--event", "fork"], "exec"),
         (&["-p", "me"], "--pid"),
-        (&["--view", "tree"], "processes"),
+        (&["--view", "trees"], "processes"),
         (&["-t", "later"], "relative"),
         (&["--color", "blue"], "auto"),
     ] {

@@ -6,6 +6,7 @@
 mod account;
 mod basics;
 mod births;
+mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
@@ -14,6 +15,8 @@ mod ends;
 mod execs;
 mod facts;
 mod faults;
+mod follow;
+mod following;
 mod hostile;
 mod interface;
 mod lies;
@@ -21,6 +24,9 @@ mod losses;
 mod memory;
 mod names;
 mod namespaces;
+mod running;
+mod saved;
+mod signals;
 mod soak;
 mod storms;
 mod support;

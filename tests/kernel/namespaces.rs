@@ -86,7 +86,7 @@ fn a_pid_namespace_in_another_and_its_end_are_told_with_outer_pids() {
 }
 
 /// Lets the calling thread start its children in a time namespace with this offset.
-fn unshare_time(seconds: i64, nanoseconds: i64) {
+pub fn unshare_time(seconds: i64, nanoseconds: i64) {
     // nix has no name for it.
     // SAFETY: takes a number; what this thread has open or mapped stays as it is.
     let unshared = unsafe { libc::unshare(libc::CLONE_NEWTIME) };

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Seek as _};
+use std::process::Stdio;
 use std::thread;
 use std::time::Instant;
 
@@ -11,9 +12,13 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::account::{KINDS, Summary, crowd, print_result, storm};
+use crate::common::{Running, actor, storm_for};
+use crate::following::with_command;
 use crate::support::{
-    Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, own_machine, watcher_command,
+    Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, output_of, own_machine, text,
+    watcher_command,
 };
+use crate::truth::Ended;
 
 /// What is looked at of a line: a million of them are too many to keep.
 #[derive(Default, Deserialize)]
@@ -23,6 +28,7 @@ struct Line<'a> {
     time: &'a str,
     pid: u32,
     ppid: u32,
+    started_by: u32,
     start_time: &'a str,
     exec_id: u32,
     comm: Cow<'a, str>,
@@ -34,19 +40,30 @@ struct Line<'a> {
 struct Told {
     /// Execs and exits of the children of each process.
     children: HashMap<u32, [u64; 2]>,
+    /// And of what each followed process has started; 0: of where the following begins.
+    started: HashMap<u32, [u64; 2]>,
     twice: u64,
     out_of_order: u64,
     /// Exits of the storm's processes that came without their command.
     bare: u64,
+    /// The last line.
+    end: String,
 }
 
 fn tell(stream: impl Read) -> Told {
     let (mut told, mut seen, mut last) = (Told::default(), HashSet::new(), String::new());
     for (n, text) in BufReader::new(stream).lines().enumerate() {
         let text = text.expect("text");
+        if !text.starts_with('{') {
+            continue; // with a command, also what the program says to people
+        }
         let line: Line<'_> = serde_json::from_str(&text).expect(&text);
+        if line.event == "end" {
+            told.end.clone_from(&text);
+        }
         let Some(kind) = KINDS.iter().position(|(kind, ..)| *kind == line.event) else { continue };
         told.children.entry(line.ppid).or_default()[kind] += 1;
+        told.started.entry(line.started_by).or_default()[kind] += 1;
         let mut hasher = DefaultHasher::new();
         (kind, line.pid, line.start_time, line.exec_id).hash(&mut hasher);
         told.twice += u64::from(!seen.insert(hasher.finish()));
@@ -94,6 +111,49 @@ fn at_full_speed_among_many_others_each_process_is_reported_once() {
     assert_is_accounted_for(&run, missing, may_be_missed(processes) as u64);
     assert!(told.bare <= missing[0], "{} exits without their command", told.bare);
     assert!(peak < 64 << 10, "{peak} KiB");
+}
+
+#[test]
+fn all_below_a_command_is_told_with_its_starter_while_others_storm_beside() {
+    const PARENTS: u64 = 64;
+    let _machine = own_machine();
+    let each = here_or_in_guest(1600, 32);
+    let _beside = storm_for(600, 1, 0);
+    let mut command = with_command(
+        &["--fail-on-loss"],
+        &[text(actor()), "families", &PARENTS.to_string(), &each.to_string()],
+    );
+    // A reader of a pipe would get as little of the CPUs as the 64.
+    let mut stream = tempfile::tempfile().expect("a temporary file");
+    command.stdout(Stdio::piped()).stderr(stream.try_clone().expect("a descriptor"));
+    let begun = Instant::now();
+    let (status, stdout) = output_of(Running::start(&mut command));
+    let seconds = begun.elapsed().as_secs_f64();
+    stream.rewind().expect("a file");
+    let mut told = tell(stream);
+    print_result(&format!(
+        "{} processes below one command, {:.0} a second beside a storm",
+        each * PARENTS,
+        (each * PARENTS) as f64 / seconds,
+    ));
+
+    let parents: Vec<_> = stdout.lines().filter_map(|line| line.strip_prefix("ended ")).collect();
+    let parents: Vec<_> = parents.into_iter().map(|line| Ended::parse(line).pid).collect();
+    assert_eq!(parents.len() as u64, PARENTS, "{stdout}");
+    let may_miss = may_be_missed((each * PARENTS) as usize) as u64;
+    assert!(status.code() == Some(0) || may_miss > 0 && status.code() == Some(3), "{}", told.end);
+    let mut missing = 0;
+    for parent in parents {
+        for told in told.started.remove(&parent).unwrap_or_default() {
+            assert!(told <= each, "{parent} has {told} of {each}");
+            missing += each - told;
+        }
+    }
+    assert!(missing <= 2 * may_miss, "{missing} of {} are missing", 2 * each * PARENTS);
+    assert_eq!(told.started.remove(&0), Some([1, 1]), "the command itself");
+    let others: Vec<_> = told.started.into_values().collect();
+    assert_eq!(others, [[0, PARENTS]], "the parents, by the command");
+    assert_eq!(told.twice, 0);
 }
 
 fn assert_is_accounted_for(run: &Run, missing: [u64; 2], may_be_missed: u64) {

@@ -174,7 +174,7 @@ impl Watcher {
         let watches = wait_until(|| {
             let ended = watcher.has_ended();
             assert!(ended.is_none(), "the program ended early: {}", watcher.stderr());
-            watcher.stderr().contains("watching")
+            ["watching", "following"].iter().any(|word| watcher.stderr().contains(word))
         });
         assert!(watches, "the program never watches: {}", watcher.stderr());
         watcher

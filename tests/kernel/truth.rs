@@ -14,12 +14,16 @@ use crate::support::{Run, output_of};
 /// What a run of the actor has printed, and how it ended.
 pub struct Truth {
     pub pid: u32,
+    /// Who started it.
+    pub ppid: u32,
     pub args: Vec<String>,
     pub status: ExitStatus,
     pub ended: Vec<Ended>,
     pub told: Vec<Told>,
     /// The file descriptors that it gave to exec.
     pub fds: Vec<u32>,
+    /// Daemons that go on.
+    pub left: Vec<u32>,
 }
 
 /// What a parent is told of its child.
@@ -51,18 +55,28 @@ impl Truth {
     pub fn at_end_of(process: Running, args: Vec<String>) -> Self {
         let pid = process.pid();
         let (status, output) = output_of(process);
-        let mut truth =
-            Self { pid, args, status, ended: Vec::new(), told: Vec::new(), fds: Vec::new() };
+        let mut truth = Self::new(pid, std::process::id(), args, status);
+        truth.read(&output);
+        truth
+    }
+
+    pub fn new(pid: u32, ppid: u32, args: Vec<String>, status: ExitStatus) -> Self {
+        let (ended, told, fds, left) = Default::default();
+        Self { pid, ppid, args, status, ended, told, fds, left }
+    }
+
+    /// Takes in what the actor has printed.
+    pub fn read(&mut self, output: &str) {
         for line in output.lines() {
             let (kind, rest) = line.split_once(' ').expect("a kind of line");
             match kind {
-                "ended" => truth.ended.push(Ended::parse(rest)),
-                "told" => truth.told.push(Told::parse(rest)),
-                "fd" => truth.fds.push(rest.parse().expect("a number")),
+                "ended" => self.ended.push(Ended::parse(rest)),
+                "told" => self.told.push(Told::parse(rest)),
+                "fd" => self.fds.push(rest.parse().expect("a number")),
+                "left" => self.left.push(rest.parse().expect("a pid")),
                 other => panic!("the actor prints {other}"),
             }
         }
-        truth
     }
 
     /// The one child of that name.
@@ -71,7 +85,7 @@ impl Truth {
         named.next().expect(name)
     }
 
-    /// Checks the process that the test itself has started, which called exec once.
+    /// Checks the process that all others come from, which called exec once.
     #[track_caller]
     pub fn assert_in(&self, run: &Run) {
         self.assert_in_after(run, &[]);
@@ -81,7 +95,7 @@ impl Truth {
     #[track_caller]
     pub fn assert_in_after(&self, run: &Run, more: &[Vec<String>]) {
         let execs = [std::slice::from_ref(&self.args), more].concat();
-        assert_life(&run.of(self.pid), std::process::id(), &execs, self.status);
+        assert_life(&run.of(self.pid), self.ppid, &execs, self.status);
     }
 }
 
