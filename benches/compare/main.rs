@@ -2,8 +2,10 @@
 //!
 //! `cargo bench --bench compare` takes some minutes, and writes docs/benchmarks.md and
 //! docs/benchmarks.svg. With `-- --short` it measures only the program, and fails when
-//! counts that do not depend on the machine have grown (see `short.rs`).
+//! counts that do not depend on the machine have grown (see `short.rs`). With `-- --build 2` it
+//! prints what a build costs, of 2 rounds (see `build.rs`).
 
+mod build;
 mod chart;
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -45,7 +47,18 @@ const PARALLEL_STORM: u64 = 4000;
 
 fn main() -> Result<()> {
     let _settings = Settings::prepare()?;
-    if env::args().any(|word| word == "--short") { short::run() } else { run() }
+    let words: Vec<_> = env::args().collect();
+    if words.iter().any(|word| word == "--short") {
+        return short::run();
+    }
+    match words.iter().position(|word| word == "--build") {
+        Some(place) => {
+            let rounds = words.get(place + 1).and_then(|word| word.parse().ok());
+            print!("{}", build::builds(rounds.unwrap_or(ROUNDS))?.section());
+            Ok(())
+        }
+        None => run(),
+    }
 }
 
 fn progress(what: &str) {
@@ -71,6 +84,13 @@ fn run() -> Result<()> {
     }
     report.samples(&samples);
 
+    match build::builds(ROUNDS) {
+        Ok(builds) => report.builds(&builds),
+        Err(error) => {
+            progress(&format!("without a build: {error:#}"));
+            report.left_out("a build", &format!("{error:#}"));
+        }
+    }
     progress("user space without a kernel");
     report.pipeline(pipeline());
     progress("growth with processes alive");

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::build::Builds;
 use crate::chart::{Panel, chart};
 use crate::machine::{cpus, meminfo_kib};
 use crate::watcher::{Contender, Memory};
@@ -266,6 +267,16 @@ impl Report {
         );
     }
 
+    pub fn builds(&mut self, builds: &Builds) {
+        const MOST: f64 = 1.0;
+        for (name, why) in &builds.left_out {
+            self.left_out(name, why);
+        }
+        self.more += &builds.section();
+        let (what, percent) = builds.ours();
+        self.target(&what, format!("{percent:.1} %"), format!("≤ {MOST} %"), percent <= MOST);
+    }
+
     pub fn losses(&mut self, rows: &[Lost]) {
         self.more += "## Storms and losses\n\n| `--period` | at a time | processes a second | events lost |\n|---:|---:|---:|---:|\n";
         for row in rows {
@@ -333,7 +344,7 @@ impl Report {
 }
 
 /// The first line that a command prints, or `unknown`.
-fn first_line(command: &str, args: &[&str]) -> String {
+pub fn first_line(command: &str, args: &[&str]) -> String {
     let output = Command::new(command).args(args).output();
     let text =
         output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into());

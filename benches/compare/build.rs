@@ -1,0 +1,171 @@
+//! A real build: alone, and while each of the programs watches it that tell what ran in it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::machine::program;
+use crate::report::first_line;
+use crate::watcher::{Watcher, us};
+use crate::{median, progress};
+
+/// Of the list in tests/builds/projects.
+const PROJECT: &str = "bash";
+const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/builds/projects");
+const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/builds");
+/// Where scripts/install-bench-peers puts it.
+const TRACEXEC: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../peers/bin/tracexec");
+
+const ALONE: &str = "alone";
+const BELOW: &str = "kernel_and_user_map -- …";
+const BESIDE: &str = "kernel_and_user_map, of the whole machine";
+
+/// What the build runs below, and how that program tells its version.
+const PEERS: [(&str, &[&str], &[&str]); 2] = [
+    (
+        "strace",
+        &["strace", "-f", "-e", "trace=process", "-o", "/dev/null"],
+        &["strace", "--version"],
+    ),
+    ("tracexec", &[TRACEXEC, "log", "-o", "/dev/null", "--"], &[TRACEXEC, "--version"]),
+];
+
+/// Seconds that the build took, a figure a round.
+pub struct Builds {
+    steps: Vec<String>,
+    rows: Vec<(&'static str, Vec<f64>)>,
+    versions: BTreeMap<&'static str, String>,
+    /// What could not be measured, and why.
+    pub left_out: Vec<(&'static str, String)>,
+}
+
+/// In each round the build runs below (or beside) each program in turn.
+///
+/// # Errors
+///
+/// Where the project can't be had or built.
+pub fn builds(rounds: usize) -> Result<Builds> {
+    progress(&format!("configuring {PROJECT}"));
+    let unpacked = Command::new(PROJECTS).args(["unpack", PROJECT, FOLDER]).status()?;
+    ensure!(unpacked.success(), "tests/builds/projects can't get {PROJECT}");
+    let steps = Command::new(PROJECTS).args(["steps", PROJECT]).output()?.stdout;
+    let steps: Vec<String> = String::from_utf8(steps)?.lines().map(str::to_owned).collect();
+    let (last, first) = steps.split_last().context("there are steps")?;
+    for step in first {
+        run(&[], step)?;
+    }
+    // The first build reads its files from storage; it is not counted.
+    build(ALONE, last)?;
+
+    let mut names = vec![ALONE, BELOW, BESIDE];
+    let (mut versions, mut left_out) = (BTreeMap::new(), Vec::new());
+    for (name, _, version) in PEERS {
+        match run_below(name, "true") {
+            Ok(_) => {
+                names.push(name);
+                let line = first_line(version[0], &version[1..]);
+                versions.insert(name, line.rsplit(' ').next().unwrap_or_default().to_owned());
+            }
+            Err(error) => {
+                progress(&format!("without {name}: {error:#}"));
+                left_out.push((name, format!("{error:#}")));
+            }
+        }
+    }
+    let mut rows: Vec<_> = names.iter().map(|&name| (name, Vec::new())).collect();
+    for round in 0..rounds {
+        for place in 0..names.len() {
+            let (name, seconds) = &mut rows[(place + round) % names.len()];
+            progress(&format!("round {} of {rounds}: {last}, {name}", round + 1));
+            seconds.push(build(name, last)?);
+        }
+    }
+    Ok(Builds { steps, rows, versions, left_out })
+}
+
+/// Builds anew; the seconds that it took.
+fn build(name: &str, step: &str) -> Result<f64> {
+    run(&[], "make clean")?;
+    if name != BESIDE {
+        return run_below(name, step);
+    }
+    let watcher = Watcher::start(&us(&[]))?;
+    let seconds = run(&[], step);
+    watcher.stop()?;
+    seconds
+}
+
+fn run_below(name: &str, step: &str) -> Result<f64> {
+    let ours = [program(), "--"];
+    let peer = PEERS.iter().find(|(peer, ..)| *peer == name);
+    run(peer.map_or(if name == BELOW { &ours[..] } else { &[] }, |peer| peer.1), step)
+}
+
+/// Runs a command, given as words, in the project; the seconds from its start to its end.
+fn run(below: &[&str], command: &str) -> Result<f64> {
+    let words: Vec<_> = below.iter().copied().chain(command.split(' ')).collect();
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).current_dir(Path::new(FOLDER).join(PROJECT));
+    // Nothing of `make bench` goes into this make, nor is it built as the one who called sudo.
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let begun = Instant::now();
+    let name = words[0].rsplit('/').next().unwrap_or_default();
+    let status = command.status().with_context(|| format!("{name} is not here"))?;
+    let seconds = begun.elapsed().as_secs_f64();
+    ensure!(status.success(), "{name} {}: {status}", words[1..].join(" "));
+    Ok(seconds)
+}
+
+impl Builds {
+    /// By how many percent the build was slower in each round than alone.
+    fn slowdowns(&self, name: &str) -> Vec<f64> {
+        let of = |name| self.rows.iter().find(|row| row.0 == name).map_or(&[][..], |row| &row.1);
+        of(name).iter().zip(of(ALONE)).map(|(with, alone)| (with / alone - 1.0) * 100.0).collect()
+    }
+
+    /// What the build was slowed by below this program.
+    pub fn ours(&self) -> (String, f64) {
+        let what = format!("slowdown of `{}` ({PROJECT})", self.steps.join(" && "));
+        (what, median(&self.slowdowns(BELOW)))
+    }
+
+    pub fn section(&self) -> String {
+        let rounds = self.rows.first().map_or(0, |row| row.1.len());
+        let last = self.steps.last().map_or("", String::as_str);
+        let mut text = format!(
+            "## A build\n\n\
+             `{last}` of {PROJECT}, after `{}`, from the start of the command to its end. The medians\n\
+             of {rounds} rounds; in a round each had its turn, and is compared with the build alone.\n\n\
+             | | seconds | slower | least to most |\n|---|---:|---:|---:|\n",
+            self.steps[..self.steps.len() - 1].join(" && ")
+        );
+        for (name, seconds) in &self.rows {
+            let seconds = median(seconds);
+            let words = PEERS.iter().find(|(peer, ..)| peer == name).map(|(_, words, _)| words);
+            let what = match (words, self.versions.get(name)) {
+                (Some(words), Some(version)) => {
+                    format!("`{name} {} …` ({name} {version})", words[1..].join(" "))
+                }
+                _ if *name == BELOW => format!("`{name}`"),
+                _ => (*name).to_owned(),
+            };
+            let _ = write!(text, "| {what} | {seconds:.2} | ");
+            if *name == ALONE {
+                text += "| |\n";
+                continue;
+            }
+            let slowdowns = self.slowdowns(name);
+            let least = slowdowns.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = slowdowns.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let slower = median(&slowdowns);
+            let _ = writeln!(text, "{slower:.1} % | {least:.1} to {most:.1} % |");
+        }
+        text.push('\n');
+        text
+    }
+}
