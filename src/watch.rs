@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::follow::{any_lives, running_before, still_running};
+use crate::kernel::long_args;
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
@@ -152,7 +153,7 @@ impl Watch {
         // Nothing is lost where nothing happens, and a quiet machine shall cost nothing.
         let is_quiet = records.is_empty();
         let settled = read_at.saturating_sub(SETTLE_NS);
-        self.report_before(settled, records)?;
+        self.report_before(settled, records, skel)?;
         if !is_quiet {
             self.report_loss(settled, skel)?;
         }
@@ -176,7 +177,7 @@ impl Watch {
         records: Vec<Record>,
         skel: &mut KernelAndUserMapSkel<'_>,
     ) -> Result<()> {
-        self.report_before(u64::MAX, records)?;
+        self.report_before(u64::MAX, records, skel)?;
         self.report_loss(u64::MAX, skel)?;
         self.is_complete = true;
         self.show_processes()?;
@@ -215,7 +216,12 @@ impl Watch {
     }
 
     /// Reports the events before a time, and the processes that have ended unseen.
-    fn report_before(&mut self, before: u64, records: Vec<Record>) -> Result<()> {
+    fn report_before(
+        &mut self,
+        before: u64,
+        records: Vec<Record>,
+        skel: &KernelAndUserMapSkel<'_>,
+    ) -> Result<()> {
         let now = self.not_after_end(before);
         let Self { tracker, reporter, look, .. } = self;
         self.schedule.taken(records.len(), Instant::now());
@@ -224,6 +230,9 @@ impl Watch {
             if record.time < self.begin || self.end.is_some_and(|end| record.time >= end) {
                 self.outside += 1;
                 continue;
+            }
+            if self.follows {
+                long_args::take(skel, &mut record)?;
             }
             if tracker.takes_long_args() {
                 look.complete(&mut record);
@@ -245,6 +254,9 @@ impl Watch {
         let lost = self.loss.update(skel)?;
         if lost.any_exits() {
             self.look.exits_were_lost();
+        }
+        if self.follows && lost.any_dropped() {
+            long_args::clear(skel)?;
         }
         self.reporter.loss(&lost, self.not_after_end(before))
     }

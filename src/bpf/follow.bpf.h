@@ -35,6 +35,8 @@ struct starter {
 	__u32 pid; /* 0: nobody */
 } starter;
 
+#include "long_args.bpf.h"
+
 #define TICK_NS 10000000 /* of the clock in /proc: USER_HZ is 100 everywhere */
 
 /* Whether a process is followed; its starter, if so. */

@@ -172,6 +172,7 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 	/* The kernel has just written argv, one string after the other, on the new stack. */
 	size = mm->arg_end - mm->arg_start;
 	info->args_size = size;
+	keep_long_args(&key, (void *)mm->arg_start, size, hook);
 	if (size > ARGS_SIZE)
 		size = ARGS_SIZE;
 	len = bpf_probe_read_user(info->args, size, (void *)mm->arg_start);

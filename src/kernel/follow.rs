@@ -9,8 +9,8 @@ use std::ptr;
 use anyhow::{Context as _, Result};
 use libbpf_rs::{MapCore as _, MapFlags};
 
-use super::preflight;
 use super::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel, types};
+use super::{long_args, preflight};
 use crate::process::record::ProcessId;
 
 // SAFETY: `repr(C)`, integers only, without padding: any bytes are a value.
@@ -38,6 +38,9 @@ pub fn configure(
 ) -> libbpf_rs::Result<()> {
     if let Some(constants) = &mut open_skel.maps.rodata_data {
         constants.only_followed = follows.into();
+    }
+    if follows {
+        long_args::configure(open_skel, most)?;
     }
     open_skel.progs.fork_tp_btf.set_autoload(follows);
     open_skel.progs.fork_tp_btf_2.set_autoload(follows && preflight::skips_tp_btf());

@@ -3,6 +3,7 @@
 
 pub mod decode;
 pub mod follow;
+pub mod long_args;
 pub mod loss_counters;
 pub mod memlock;
 pub mod preflight;

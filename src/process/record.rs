@@ -133,6 +133,14 @@ impl Program {
         }
     }
 
+    /// Puts what is known of the argv in place of less: its first bytes, and anything behind them.
+    pub fn extend(&mut self, mut argv: Vec<u8>) {
+        argv.truncate(self.argv_size.min(ARGV_MAX));
+        if argv.len() > self.argv.len() && argv.starts_with(&self.argv) {
+            self.argv = argv;
+        }
+    }
+
     /// Bytes that it has in memory, beside those of a fixed size.
     pub fn bytes(&self) -> usize {
         self.argv.len() + self.filename.as_ref().map_or(0, Vec::len)

@@ -325,6 +325,17 @@ impl TreeBuilder {
     }
 }
 
+/// What ran in a process at a time: before its first exec, what its parent ran when it started it.
+fn running_at(nodes: &[Node], mut index: usize, mut time: u64) -> Option<&Run> {
+    loop {
+        let node = &nodes[index];
+        if let Some(run) = node.runs.iter().rev().find(|run| run.begin <= time) {
+            return Some(run);
+        }
+        (index, time) = (node.parent?, node.start());
+    }
+}
+
 /// What runs in a process of which no exec is known: the program that its parent ran then.
 /// Another name tells that an exec was lost.
 fn run_of_fork(nodes: &[Node], index: usize) -> Option<Run> {
@@ -335,11 +346,7 @@ fn run_of_fork(nodes: &[Node], index: usize) -> Option<Run> {
         [run] if run.program.is_none() => Some(run),
         _ => return None,
     };
-    let of_parent = node.parent.and_then(|parent| {
-        let runs = &nodes[parent].runs;
-        runs.iter().rev().find(|run| run.begin <= begin).or(runs.first())
-    });
-    match (own, of_parent) {
+    match (own, node.parent.and_then(|parent| running_at(nodes, parent, begin))) {
         (Some(own), Some(run)) if own.comm == run.comm => {
             let program = run.program.clone();
             Some(Run { begin, forked: true, program, ..own.clone() })

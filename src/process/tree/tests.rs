@@ -123,6 +123,18 @@ fn a_process_that_is_only_known_to_run_has_its_parents_program() {
 }
 
 #[test]
+fn a_fork_of_one_that_calls_exec_later_runs_what_both_came_from() {
+    let (mut watch, mut builder) = (Watch::default(), TreeBuilder::new(true, usize::MAX));
+    watch.exec(&mut builder, (10, 0), 100, "make");
+    watch.starts.insert(11, 110);
+    watch.starts.insert(12, 120);
+    watch.exit(&mut builder, (12, 11), 125, 0);
+    watch.exec(&mut builder, (11, 10), 130, "cc");
+    let tree = builder.finish(90, 200, |_| None);
+    assert_eq!(short(&tree), ["10 0 make -/0", "11 10 cc -/0", "12 11 make fork 0/0"]);
+}
+
+#[test]
 fn without_following_the_parent_stands_for_the_starter() {
     let (mut watch, mut builder) = (Watch::default(), TreeBuilder::new(false, usize::MAX));
     watch.exec(&mut builder, (10, 0), 100, "ls");
