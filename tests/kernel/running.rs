@@ -6,7 +6,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::common::{Running, actor, play, storm_for, wait_until};
+use crate::common::{Running, actor, play, wait_until};
 use crate::follow::{assert_started_by, pids};
 use crate::following::{Following, end_of, events_of};
 use crate::namespaces::unshare_time;
@@ -98,10 +98,14 @@ fn a_busy_process_is_followed_to_its_end() {
     let _machine = own_machine();
     for _ in 0..here_or_in_guest(6, 2) {
         // Some of its children end while they are looked for.
-        let mut storm = storm_for(1, 8, 0);
+        let mut storm = play(&["log-storm", "16"]);
+        let mut storm = Running::start(storm.stdin(Stdio::piped()).stdout(Stdio::null()));
         let mut command = watcher_command(Tracefs::Mounted, &["-o", "json", "--period", "0.05"]);
         command.args(["--follow", &storm.pid().to_string()]);
         let following = Following::start(command);
+        let begun = wait_until(|| following.stderr().contains("following"));
+        assert!(begun, "it does not begin: {}", following.stderr());
+        drop(storm.child.stdin.take());
         assert!(storm.child.wait().expect("it ends").success());
         let run = following.end();
         let events = events_of(&run.stdout);
