@@ -132,6 +132,8 @@ impl Serialize for TreeLine<'_> {
         line.serialize_entry("dropped_exits", &loss.dropped_exits)?;
         line.serialize_entry("missed_execs_at_most", &loss.missed_execs_at_most)?;
         line.serialize_entry("missed_exits_at_most", &loss.missed_exits_at_most)?;
+        line.serialize_entry("dropped_forks", &loss.dropped_forks)?;
+        line.serialize_entry("missed_forks_at_most", &loss.missed_forks_at_most)?;
         line.end()
     }
 }
@@ -222,7 +224,7 @@ mod tests {
         assert_eq!(
             whole,
             concat!(
-                r#"{"event":"tree","time":"1970-01-01T00:00:06.000000000Z","wall_ns":1000000000,"cpu_ns":2000000,"cpus":4,"parallelism":0.002,"processes":1,"failed":1,"running":0,"running_before":0,"alone_since":"1970-01-01T00:00:05.000000000Z","alone_ns":1000000000,"alone_programs":[{"name":"sleep","busy_ns":1000000000}],"programs":[{"name":"sleep","count":1,"cpu_ns":2000000}],"forgotten":0,"dropped_execs":0,"dropped_exits":0,"missed_execs_at_most":0,"missed_exits_at_most":0}"#,
+                r#"{"event":"tree","time":"1970-01-01T00:00:06.000000000Z","wall_ns":1000000000,"cpu_ns":2000000,"cpus":4,"parallelism":0.002,"processes":1,"failed":1,"running":0,"running_before":0,"alone_since":"1970-01-01T00:00:05.000000000Z","alone_ns":1000000000,"alone_programs":[{"name":"sleep","busy_ns":1000000000}],"programs":[{"name":"sleep","count":1,"cpu_ns":2000000}],"forgotten":0,"dropped_execs":0,"dropped_exits":0,"missed_execs_at_most":0,"missed_exits_at_most":0,"dropped_forks":0,"missed_forks_at_most":0}"#,
                 "\n"
             )
         );

@@ -5,7 +5,7 @@ use std::fmt;
 use std::slice;
 
 /// So many bytes of a command line are known at least, also where it was cut (docs/json.md).
-const IN_RECORD: usize = 304;
+const KNOWN: usize = 8192;
 
 /// One program that was started in a process.
 #[derive(Debug, Clone, Default)]
@@ -56,7 +56,7 @@ impl Program {
             return self.args == args;
         }
         let bytes: usize = self.args.iter().map(|arg| arg.len() + 1).sum();
-        bytes >= IN_RECORD
+        bytes >= KNOWN
             && args.starts_with(whole)
             && args.get(whole.len()).is_some_and(|arg| arg.starts_with(last))
     }

@@ -1,4 +1,4 @@
-//! What `kernel_and_user_map -o json` has written.
+//! What `kernel_and_user_map --view tree -o json` has written.
 
 use std::collections::BTreeMap;
 
@@ -16,19 +16,21 @@ pub fn read(stream: &str) -> (Processes, Value) {
         let kind = event["event"].as_str().expect("a kind");
         match kind {
             "end" => account = event,
-            "exec" | "exit" => {
+            "process" => {
                 let key = (number(&event["pid"]), text(&event["start_time"]).to_owned());
-                let started_by = event.get("started_by").map(number);
-                let new = || Process { started_by, ..Process::default() };
-                let process = by_start.entry(key).or_insert_with(new);
-                assert_eq!(process.started_by, started_by, "{event}");
-                if kind == "exec" {
-                    process.programs.push(program(&event).expect("an exec tells it"));
-                } else {
-                    assert!(event["forked"] == false || process.programs.is_empty(), "{event}");
-                    process.ended_as = program(&event);
-                    process.end = Some(end(&event));
-                }
+                let programs = match event["programs"].as_array() {
+                    Some(programs) => programs.iter().filter_map(program).collect(),
+                    None if event["forked"] == true => Vec::new(),
+                    None => Vec::from_iter(program(&event)),
+                };
+                let started_by = Some(&event["parent_pid"]).filter(|pid| !pid.is_null());
+                let process = Process {
+                    started_by: started_by.map(number),
+                    programs,
+                    ended_as: program(&event),
+                    end: Some(end(&event)),
+                };
+                assert!(by_start.insert(key, process).is_none(), "twice: {event}");
             }
             _ => {}
         }
@@ -41,8 +43,7 @@ pub fn read(stream: &str) -> (Processes, Value) {
     (processes, account)
 }
 
-/// `None` where it is not known: of the child of a process that has not ended yet, and has called
-/// no exec.
+/// `None` where it is not known.
 fn program(event: &Value) -> Option<Program> {
     let args = match event.get("args_raw") {
         Some(args) => args.as_array()?.iter().map(raw).collect(),
