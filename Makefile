@@ -55,9 +55,10 @@ bench-short: all ## Print what an event costs; fail if counts that are no times 
 	cargo bench --locked $(CARGO_FLAGS) --bench compare -- --short
 
 .PHONY: docs
-docs: all ## Write docs/options.md from real runs (as root, some ten seconds)
+docs: all ## Write docs/options.md and docs/build.svg from real runs (as root, half a minute)
 	.cargo/as-root scripts/options-by-example $(PROGRAM) >target/options.md
 	mv target/options.md docs/options.md
+	.cargo/as-root scripts/build-by-example $(PROGRAM)
 
 .PHONY: fmt
 fmt: ## Format the Rust code
