@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use caps::{CapSet, Capability};
@@ -12,9 +13,9 @@ use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{Gid, Group, Uid, User, setgroups, setresgid, setresuid};
 
 use crate::common::play;
-use crate::support::{Watcher, open_folder, program, run_to_end, share_machine, text};
+use crate::support::{Watcher, open_folder, program, run_to_end, share_machine};
 
-const NOBODY: u32 = 65534;
+pub const NOBODY: u32 = 65534;
 
 /// The error that a process of `nobody` gets from a system call.
 fn as_nobody(call: impl Fn() -> bool + Send + Sync + 'static) -> Option<c_int> {
@@ -109,13 +110,19 @@ fn each_instance_has_an_id_that_no_other_process_and_no_account_has() {
     }
 }
 
-/// A watcher that was started by `nobody`, with the capabilities that it needs.
-fn started_by_nobody(options: &[&str]) -> (Watcher, tempfile::TempDir) {
+/// The program where every user can start it.
+pub fn copy_for_all() -> (PathBuf, tempfile::TempDir) {
     let dir = open_folder();
     let copy = dir.path().join("kernel_and_user_map");
     // By another process: a fork of another test would hold what this one has open for writing.
     run_to_end(Command::new("cp").arg(program()).arg(&copy));
-    let mut command = Command::new(text(&copy));
+    (copy, dir)
+}
+
+/// A watcher that was started by `nobody`, with the capabilities that it needs.
+fn started_by_nobody(options: &[&str]) -> (Watcher, tempfile::TempDir) {
+    let (copy, dir) = copy_for_all();
+    let mut command = Command::new(copy);
     command.args(options).stdin(Stdio::null());
     // SAFETY: system calls only, but for sets of capabilities; glibc makes the allocator usable
     // after a fork.
@@ -123,7 +130,7 @@ fn started_by_nobody(options: &[&str]) -> (Watcher, tempfile::TempDir) {
     (Watcher::spawn(command), dir)
 }
 
-fn become_nobody() -> io::Result<()> {
+pub fn become_nobody() -> io::Result<()> {
     // Before Linux 5.11, maps count as locked memory. Root may not raise the limit everywhere.
     let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
     caps::securebits::set_keepcaps(true).map_err(io::Error::other)?;

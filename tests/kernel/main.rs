@@ -6,6 +6,7 @@
 mod account;
 mod basics;
 mod births;
+mod caller;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
