@@ -8,7 +8,6 @@ use std::mem::{MaybeUninit, take};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::Parser as _;
 use kernel_and_user_map::follow;
 use kernel_and_user_map::kernel::skel::{KernelAndUserMapSkel, KernelAndUserMapSkelBuilder};
 use kernel_and_user_map::kernel::{decode, preflight, privileges, realtime, setup};
@@ -22,7 +21,7 @@ use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
 
 fn main() -> ExitCode {
-    let options = Options::parse();
+    let options = Options::of_command_line();
     match run(&options) {
         Ok(status) => status,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS, // `| head` has seen enough

@@ -1,12 +1,14 @@
 //! The command line. The doc comments here are its help text.
 
+use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 use std::time::Duration;
 
 use anyhow::Error;
-use clap::{ArgAction, ColorChoice, Parser};
+use clap::error::ErrorKind;
+use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser};
 use jiff::SignedDuration;
 use nix::unistd::User;
 use regex::bytes::Regex;
@@ -16,6 +18,7 @@ use crate::report::filter::{EventName, Filter};
 use crate::report::{Format, Picture, TimeStyle, View};
 use crate::system::cgroups;
 use crate::system::command::{self, NotStarted};
+use crate::system::stderr;
 
 const FILTERS: &str = "Filters (an event must pass all of them)";
 
@@ -63,7 +66,7 @@ pub struct Options {
     pub to: Option<PathBuf>,
 
     /// Run the COMMAND as this user (name or number). By default: the one who called sudo
-    #[arg(long, value_name = "USER", requires = "command")]
+    #[arg(long, value_name = "USER")]
     pub run_as: Option<String>,
 
     /// At the end, print the commands that ran, grouped by name
@@ -149,6 +152,35 @@ pub struct Saved {
 pub const LOSS_STATUS: u8 = 3;
 
 impl Options {
+    /// What the command line asks for. It ends the program where that makes no sense.
+    pub fn of_command_line() -> Self {
+        let refuse = |error: clap::Error| -> ! {
+            let _ = error.print();
+            if error.kind() == ErrorKind::UnknownArgument {
+                stderr::print("A COMMAND stands behind `--`, as in: kernel_and_user_map -- make\n");
+            }
+            process::exit(error.exit_code())
+        };
+        let options = Self::try_parse().unwrap_or_else(|error| refuse(error));
+        if let Some(why) = options.contradiction() {
+            refuse(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        options
+    }
+
+    fn contradiction(&self) -> Option<&'static str> {
+        let has_command = !self.command.is_empty();
+        if !has_command && env::args_os().any(|word| word == "--") {
+            Some("there is no COMMAND behind `--`")
+        } else if self.run_as.is_some() && !has_command {
+            Some("--run-as is for a COMMAND")
+        } else if self.view == View::Tree && self.filter().is_some() {
+            Some("filters choose events, and --view tree shows the whole tree of processes")
+        } else {
+            None
+        }
+    }
+
     /// Whether only a command, or some processes, are followed.
     pub fn follows(&self) -> bool {
         !self.command.is_empty() || !self.follow.is_empty()
@@ -256,8 +288,6 @@ fn min_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

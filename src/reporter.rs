@@ -96,10 +96,9 @@ impl Reporter {
     pub fn event(&mut self, event: &Event<'_>) -> Result<()> {
         let origin = self.cgroup_asked_for(event);
         let mut is_printed = false;
-        // A tree is about processes, so what is asked of events does not matter there.
-        let in_tree = self.filter.passes_process(event, origin.as_deref());
-        let passes = in_tree && self.filter.passes_kind(event.kind);
-        if passes || (in_tree && self.tree.is_some()) {
+        let passes = self.filter.passes(event, origin.as_deref());
+        // A tree is whole, whatever is printed of the events.
+        if passes || self.tree.is_some() {
             let names = self.names.names_of(event.common, event.process.pid);
             if let Some(tree) = &mut self.tree {
                 tree.add(event, &names);

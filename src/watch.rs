@@ -31,6 +31,9 @@ use crate::system::stop::Stop;
 /// So long the watch looks at what was running before, before it says that it watches.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
 
+/// So often it is looked whether any of the followed still lives.
+const LAST_ENDS: Duration = Duration::from_millis(200);
+
 /// From the records of one read to the reports, with the account of what was lost.
 #[derive(Debug)]
 pub struct Watch {
@@ -41,9 +44,9 @@ pub struct Watch {
     outside: u64,
     /// Whether the stream has told all that was lost.
     is_complete: bool,
-    /// Whether only some processes are followed, and whether any of them still lives.
+    /// Whether only some processes are followed, and whether the watch ends with the last of them.
     follows: bool,
-    any_lives: bool,
+    ends_with_last: bool,
     /// When the processes alive were shown last.
     shown_at: Option<Instant>,
     schedule: Schedule,
@@ -76,7 +79,7 @@ impl Watch {
             outside: 0,
             is_complete: false,
             follows: options.follows(),
-            any_lives: true,
+            ends_with_last: !options.follow.is_empty(),
             shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
@@ -115,12 +118,17 @@ impl Watch {
             let next = self.next(skel);
             self.wakeup.set(skel, self.schedule.wake_at())?;
             let time = match next {
+                Next::Sleep(time) if self.look.is_done() && self.ends_with_last => {
+                    time.min(LAST_ENDS)
+                }
                 Next::Sleep(time) if self.look.is_done() => time,
                 // Also before a read: in a storm, nothing else asks whether to stop.
                 _ => Duration::ZERO,
             };
             let asked_to_stop = stop.wait(self.wakeup.as_fd(), time)?;
-            if asked_to_stop || next == Next::Stop || !self.any_lives {
+            let is_last_gone =
+                self.ends_with_last && !any_lives(skel, |process| self.look.is_gone(process))?;
+            if asked_to_stop || next == Next::Stop || is_last_gone {
                 return Ok(false);
             }
             if next == Next::Read {
@@ -157,7 +165,6 @@ impl Watch {
         if !is_quiet {
             self.report_loss(settled, skel)?;
         }
-        self.any_lives = !self.follows || any_lives(skel, |process| self.look.is_gone(process))?;
         // At the end they are shown once more anyway.
         let period = self.schedule.nearly_period();
         if self.end.is_none() && self.shown_at.is_none_or(|at| at.elapsed() >= period) {
@@ -206,6 +213,10 @@ impl Watch {
         // Who does not read what is told of a command does not change how that ends.
         failures.retain(|failure| !is_broken_pipe(failure));
         if let Some(last) = failures.pop() {
+            if command_status != 0 {
+                let text = format!("kernel_and_user_map: the command's status: {command_status}\n");
+                stderr::print(text);
+            }
             for failure in failures {
                 stderr::print(format_args!("kernel_and_user_map: error: {failure:#}\n"));
             }

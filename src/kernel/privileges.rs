@@ -84,9 +84,7 @@ impl fmt::Display for Kept {
 /// it has to write can't be written with the rights that are left.
 pub fn drop_all(duties: &Duties, verbose: bool) -> Result<()> {
     let mut kept = keep_what_is_needed(duties).context("could not give up privileges")?;
-    check_writable(&duties.files).with_context(|| {
-        format!("the program goes on as uid {} without root's rights", kept.uid)
-    })?;
+    check_writable(&duties.files)?;
     // One of the two is enough: a process may make either its effective one.
     if kept.uid.is_root() || kept.real_uid.is_root() {
         let limit = write_only_below(&places_of(&duties.files));

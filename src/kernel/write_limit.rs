@@ -5,12 +5,13 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use landlock::{
     ABI, AccessFs, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
     RulesetCreatedAttr as _, RulesetStatus,
 };
-use nix::unistd::{AccessFlags, eaccess};
+use nix::errno::Errno;
+use nix::unistd::{AccessFlags, eaccess, geteuid};
 
 /// Knows all that Landlock can forbid about writing files up to Linux 6.10. Later versions also
 /// tell sockets and signals, which the program needs: user names come by sockets.
@@ -97,11 +98,19 @@ fn place_of(file: &Path) -> Option<PathBuf> {
 ///
 /// When one of the files can't be written.
 pub fn check_writable(files: &[PathBuf]) -> Result<()> {
+    let uid = geteuid();
     for file in files {
         let place = place_of(file).unwrap_or_else(|| file.clone());
         eaccess(&place, AccessFlags::W_OK | AccessFlags::X_OK)
             .or_else(|why| eaccess(file, AccessFlags::W_OK).map_err(|_| why))
-            .with_context(|| format!("{} could not be written", file.display()))?;
+            .map_err(|errno| {
+                let file = file.display();
+                let rights = match errno {
+                    Errno::EACCES => format!(" (as uid {uid}, without root's rights)"),
+                    _ => String::new(),
+                };
+                anyhow!("could not write {file}: {}{rights}", errno.desc())
+            })?;
     }
     Ok(())
 }
@@ -148,7 +157,8 @@ mod tests {
     #[test]
     fn what_cannot_be_written_is_told_with_its_name() {
         let error = check_writable(&["/no/such/build.svg".into()]).expect_err("no such folder");
-        assert_eq!(error.to_string(), "/no/such/build.svg could not be written");
+        let message = "could not write /no/such/build.svg: No such file or directory";
+        assert_eq!(error.to_string(), message);
         check_writable(&["/dev/null".into()]).expect("all may write there");
     }
 

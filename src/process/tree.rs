@@ -389,6 +389,15 @@ impl Tree {
         (0..self.nodes.len()).filter(|&index| self.nodes[index].parent.is_none())
     }
 
+    /// When a process was started (boot-clock nanoseconds; 0 where that is not known). A command is
+    /// there a moment before, and waits for the watch to begin.
+    pub fn started(&self, node: &Node) -> u64 {
+        let begins = |run: &Run| run.begin >= self.begin && !run.forked;
+        let waited =
+            (1..self.begin).contains(&node.start()) && node.runs.first().is_some_and(begins);
+        if waited { self.begin } else { node.start() }
+    }
+
     /// When a process began and ended to be there, within the watch.
     pub fn span(&self, node: &Node) -> (u64, u64) {
         let start = node.start().clamp(self.begin, self.end);

@@ -39,12 +39,29 @@ pub enum EventName {
 }
 
 impl Filter {
+    /// Whether anything is asked for.
+    pub fn is_some(&self) -> bool {
+        self.user.is_some()
+            || !self.pids.is_empty()
+            || self.ppid.is_some()
+            || self.name.is_some()
+            || self.asks_for_cgroup()
+            || self.failed
+            || self.min_duration.is_some()
+            || self.event.is_some()
+    }
+
     /// Whether the question needs the path of the cgroup.
     pub fn asks_for_cgroup(&self) -> bool {
         self.cgroup.is_some() || self.container.is_some()
     }
 
-    /// The part that is about the process; `cgroup` is the path of the cgroup of the event's origin.
+    /// Whether to show an event; `cgroup` is the path of its origin's cgroup.
+    pub fn passes(&self, event: &Event<'_>, cgroup: Option<&str>) -> bool {
+        self.passes_process(event, cgroup) && self.passes_kind(event.kind)
+    }
+
+    /// The part that is about the process, not the event.
     pub fn passes_process(&self, event: &Event<'_>, cgroup: Option<&str>) -> bool {
         let container = cgroup.and_then(container_id);
         self.user.is_none_or(|uid| event.origin.uid == uid)
@@ -61,8 +78,7 @@ impl Filter {
                 .is_none_or(|prefix| container.is_some_and(|id| id.starts_with(prefix)))
     }
 
-    /// The part that is about the event.
-    pub fn passes_kind(&self, kind: EventKind) -> bool {
+    fn passes_kind(&self, kind: EventKind) -> bool {
         match kind {
             EventKind::Exec => {
                 !self.failed && self.min_duration.is_none() && self.event != Some(EventName::Exit)
@@ -107,7 +123,7 @@ mod tests {
             forked: false,
             origin: &common(1000, b"make"),
         };
-        filter.passes_process(&event, Some("/system.slice")) && filter.passes_kind(kind)
+        filter.passes(&event, Some("/system.slice"))
     }
 
     fn exit(status: i32, duration: u64) -> EventKind {

@@ -38,8 +38,10 @@ impl Outlet {
     /// When no file can be made in that folder.
     pub fn file(path: &Path, chosen: Chosen) -> Result<Self> {
         let cannot = || format!("could not save {}", path.display());
-        // A link stays one.
-        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let path = behind_links(path);
+        if path.is_dir() {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
+        }
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
@@ -52,6 +54,9 @@ impl Outlet {
             .tempfile_in(folder)
             .with_context(cannot)?;
         let (file, temporary) = file.into_parts();
+        if let Ok(before) = fs::metadata(&path) {
+            file.set_permissions(before.permissions()).with_context(cannot)?;
+        }
         let mut outlet = Self::new(Sink::of_file(file, &path), chosen, true);
         outlet.unfinished = Some((temporary, path));
         Ok(outlet)
@@ -124,7 +129,7 @@ impl Outlet {
     pub fn finish(&mut self) -> Option<Error> {
         let _ = self.flush(); // what it says is kept
         if let (Some((temporary, path)), None) = (self.unfinished.take(), &self.failure) {
-            let named = temporary.persist(&path);
+            let named = temporary.persist(&path).map_err(|error| error.error);
             let named = named.with_context(|| format!("could not save {}", path.display()));
             self.failure = named.err();
         }
@@ -145,4 +150,12 @@ impl Outlet {
             result => result,
         }
     }
+}
+
+/// Where a link leads, which stays one. There need not be a file yet.
+fn behind_links(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| match (fs::read_link(path), path.parent()) {
+        (Ok(target), Some(folder)) => folder.join(target),
+        _ => path.to_owned(),
+    })
 }

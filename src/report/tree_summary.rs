@@ -62,7 +62,8 @@ pub fn duration_of(tree: &Tree, node: &Node) -> Option<u64> {
         (Some(_), None) => None,
         (end, _) => Some(end.unwrap_or(tree.end)),
     };
-    end.filter(|_| node.start() > 0).map(|end| end.saturating_sub(node.start()))
+    let started = tree.started(node);
+    end.filter(|_| started > 0).map(|end| end.saturating_sub(started))
 }
 
 impl<'a> TreeSummary<'a> {

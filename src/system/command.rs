@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process;
 
 use anyhow::{Context as _, Result};
@@ -173,6 +174,13 @@ fn exec_failed(program: &OsString, error: &io::Error) -> NotStarted {
         io::ErrorKind::NotFound => NOT_FOUND,
         _ => NOT_EXECUTABLE,
     };
+    let path = program;
     let program = Quoted::unix_raw(program.as_bytes());
-    NotStarted { status, reason: format!("could not run {program}: {reason}") }
+    // The kernel says the same of a file that is there.
+    let hint = if status == NOT_FOUND && Path::new(path).is_file() {
+        " (the file is there; what it names as its interpreter is not)"
+    } else {
+        ""
+    };
+    NotStarted { status, reason: format!("could not run {program}: {reason}{hint}") }
 }

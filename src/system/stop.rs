@@ -92,11 +92,14 @@ impl Stop {
     }
 }
 
-/// The terminal sends SIGINT and SIGQUIT to the command as well; of the others, it knows nothing.
+/// What the terminal's keys send, it sends to the command as well: then the kernel is the sender.
+/// Of what others send, the command knows nothing.
 fn pass_on(command: &Command, signals: &SignalFd) -> Result<()> {
     while let Some(received) = signals.read_signal().context("could not read a signal")? {
         let signal = Signal::try_from(received.ssi_signo as i32);
-        if let Ok(signal @ (Signal::SIGTERM | Signal::SIGHUP)) = signal {
+        let is_key = received.ssi_code == libc::SI_KERNEL
+            && matches!(signal, Ok(Signal::SIGINT | Signal::SIGQUIT));
+        if let (Ok(signal), false) = (signal, is_key) {
             command.signal(signal);
         }
     }

@@ -245,10 +245,7 @@ static int play_alive(char **argv)
 }
 
 const struct part storm_parts[] = {
-	{ "storm", 1, play_storm },
-	{ "families", 2, play_families },
-	{ "storm-for", 3, play_storm_for },
-	{ "log-storm", 1, play_log_storm },
-	{ "alive", 1, play_alive },
-	{},
+	{ "storm", 1, play_storm },	    { "families", 2, play_families },
+	{ "storm-for", 3, play_storm_for }, { "log-storm", 1, play_log_storm },
+	{ "alive", 1, play_alive },	    {},
 };

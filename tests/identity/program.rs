@@ -242,8 +242,8 @@ pub fn a_file_out_of_reach_is_told_at_once() {
         child.said.replace(&files[0].display().to_string(), "FILE")
     };
     let refused = |uid: u32| {
-        let error = "FILE could not be written: EACCES: Permission denied";
-        format!("error: the program goes on as uid {uid} without root's rights: {error}")
+        let error = "could not write FILE: Permission denied";
+        format!("error: {error} (as uid {uid}, without root's rights)")
     };
     assert_eq!(tried(Some(&alice), roots.path()), refused(ALICE));
     // Without CAP_DAC_OVERRIDE, root is a user like others.

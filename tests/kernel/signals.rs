@@ -94,11 +94,10 @@ fn ctrl_c_reaches_the_command_by_its_terminal_and_the_report_still_comes() {
 #[test]
 fn signals_that_no_terminal_sends_are_passed_on() {
     let _machine = share_machine();
-    for (signal, status) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 129)] {
+    use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    for (signal, status) in [(SIGTERM, 143), (SIGHUP, 129), (SIGINT, 130), (SIGQUIT, 131)] {
         let mut following = Following::start_part(&[], &["sleep"]);
         following.wait_for(|event| event["event"] == "exec");
-        // The terminal sends this one to the command, too, so the program leaves it alone.
-        following.process().signal(Signal::SIGINT);
         following.process().signal(signal);
         assert_ended(&following.end(), status, &format!("exit {signal}"));
     }

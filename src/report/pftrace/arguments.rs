@@ -70,7 +70,7 @@ fn user_of(run: &Run) -> Option<String> {
 
 /// Why a slice begins with the watch, if its process does not.
 fn began_before(tree: &Tree, node: &Node) -> Option<String> {
-    match node.start() {
+    match tree.started(node) {
         0 => Some("unseen".into()), // only what it started told of it
         start if start < tree.begin => {
             Some(format!("{} before the watch", format_duration(tree.begin - start)))

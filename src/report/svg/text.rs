@@ -126,9 +126,10 @@ pub fn about(tree: &Tree, scale: &Scale, node: &Node, columns: usize) -> String 
         .unwrap_or_default();
     }
     let (_, end) = tree.span(node);
-    let since = format_duration(scale.since_begin(node.start()));
-    let life = format_duration(end.saturating_sub(node.start()));
-    let _ = match node.start() {
+    let started = tree.started(node);
+    let since = format_duration(scale.since_begin(started));
+    let life = format_duration(end.saturating_sub(started));
+    let _ = match started {
         0 => write!(text, "\nits start was not seen"),
         start if start < tree.begin => write!(text, "\nwas running before, ran for {life}"),
         _ => write!(text, "\nstarted at {since}, ran for {life}"),

@@ -20,9 +20,15 @@ pub fn push(line: &mut String, mut text: String, columns: Option<usize>) {
     if let Some(columns) = columns {
         cut(&mut text, columns);
     }
-    let is_plain = text.chars().all(|c| c.is_ascii() || matches!(c, CUT | '×'));
-    let mark = if is_plain { "" } else { LEFT_TO_RIGHT };
+    let mark = if text.contains(is_right_to_left) { LEFT_TO_RIGHT } else { "" };
     line.extend([mark, &text, mark]);
+}
+
+/// Whether a letter may be one of a script that is written from right to left: the blocks that
+/// Unicode has for such scripts.
+fn is_right_to_left(c: char) -> bool {
+    matches!(c, '\u{590}'..='\u{8ff}' | '\u{fb1d}'..='\u{fdff}' | '\u{fe70}'..='\u{feff}'
+        | '\u{10800}'..='\u{10fff}' | '\u{1e800}'..='\u{1efff}')
 }
 
 /// Adds the command of what a process ran last.
