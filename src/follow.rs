@@ -72,7 +72,12 @@ pub fn duties(options: &Options) -> Result<Duties> {
     }
     let user = |identity: Option<Identity>| identity.map_or_else(geteuid, |it| it.uid);
     let command = if has_command { Some(user(identity(options)?)) } else { None };
-    Ok(Duties { caller: Identity::of_caller()?, command, files })
+    // Who called does not matter for the command of another user.
+    let caller = match Identity::of_caller() {
+        Err(_) if options.run_as.is_some() && files.is_empty() => None,
+        caller => caller?,
+    };
+    Ok(Duties { caller, command, files })
 }
 
 fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Command> {
@@ -166,7 +171,7 @@ pub fn still_running(
     living.sort_by_key(|it| (it.process.start_time, it.process.pid));
     let describe = |Followed { process, started_by }| {
         let known = tracker.live_as(process).map(Live::comm);
-        let name = known.or_else(|| proc::comm_of(process.pid).map(Into::into));
+        let name = known.or_else(|| look.name_of(process).map(Into::into));
         StillRunning { process, started_by, name }
     };
     Ok(living.into_iter().map(describe).collect())

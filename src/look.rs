@@ -90,6 +90,11 @@ impl Look {
         self.has_proc && proc::is_gone(process)
     }
 
+    /// The name of a process that still runs, where `/proc` shows it.
+    pub fn name_of(&self, process: ProcessId) -> Option<Vec<u8>> {
+        if self.has_proc { proc::name_of(process) } else { None }
+    }
+
     /// Exits were lost: some of the living may have ended unseen.
     pub fn exits_were_lost(&mut self) {
         self.exits_lost = true;

@@ -126,7 +126,7 @@ pub struct Options {
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_entries: u32,
 
-    /// End with status 3 if any event was dropped or possibly missed
+    /// End with status 3 if any event was dropped or possibly missed (and a COMMAND ended with 0)
     #[arg(long)]
     pub fail_on_loss: bool,
 

@@ -22,8 +22,7 @@ use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
 
-/// So many processes are kept for a picture, where neither a command nor some processes are
-/// followed: a watch has no end then.
+/// So many processes are kept for a picture, where there is no command: a watch has no end then.
 const KEPT: usize = 100_000;
 
 /// Reports events, and counts them once they are written.
@@ -59,7 +58,7 @@ impl Reporter {
         let begin = Begin { time, host_name, boot_id, kernel_release, filter: filter.clone() };
         let outlets = outlets(options, time)?;
         let follows = options.follows();
-        let kept = if follows { usize::MAX } else { KEPT };
+        let kept = if options.command.is_empty() { KEPT } else { usize::MAX };
         let has_tree = outlets.iter().any(Outlet::has_tree);
         let mut reporter = Self {
             filter,
@@ -277,8 +276,9 @@ fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
         colour: sink.wants_colour(options.color),
         started,
     };
-    // A command goes on to its end, so its watch does, too.
-    let main = Outlet::new(sink, report::chosen(choice), has_command);
+    // A command goes on to its end, so its watch does, too; and files are to be saved.
+    let may_fail = has_command || !options.save.is_empty();
+    let main = Outlet::new(sink, report::chosen(choice), may_fail);
     let saved = options.save.iter().map(|saved| {
         let chosen = report::of_picture(saved.picture, choice);
         Outlet::file(&saved.path, chosen)

@@ -47,6 +47,8 @@ pub struct Watch {
     /// Whether only some processes are followed, and whether the watch ends with the last of them.
     follows: bool,
     ends_with_last: bool,
+    /// Whether files are saved at the end.
+    saves: bool,
     /// When the processes alive were shown last.
     shown_at: Option<Instant>,
     schedule: Schedule,
@@ -73,6 +75,9 @@ impl Watch {
     ) -> Result<Self> {
         let loss = LossCounters::begin(skel, twins)?;
         let begin = watch_time::begin(skel);
+        if options.follows() {
+            long_args::clear(skel)?; // of what came before, which nobody asks for
+        }
         let mut watch = Self {
             begin,
             end: None,
@@ -80,6 +85,7 @@ impl Watch {
             is_complete: false,
             follows: options.follows(),
             ends_with_last: !options.follow.is_empty(),
+            saves: !options.save.is_empty(),
             shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
@@ -125,7 +131,11 @@ impl Watch {
                 // Also before a read: in a storm, nothing else asks whether to stop.
                 _ => Duration::ZERO,
             };
-            let asked_to_stop = stop.wait(self.wakeup.as_fd(), time)?;
+            let asked_to_stop = match stop.wait(self.wakeup.as_fd(), time) {
+                // Nobody reads it any more, but there are files to save.
+                Err(error) if self.saves && is_broken_pipe(&error) => true,
+                asked => asked?,
+            };
             let is_last_gone =
                 self.ends_with_last && !any_lives(skel, |process| self.look.is_gone(process))?;
             if asked_to_stop || next == Next::Stop || is_last_gone {

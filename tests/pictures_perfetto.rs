@@ -49,7 +49,7 @@ fn read(name: &str, tree: &Tree) -> Value {
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     let clock = WallClock { offset: OFFSET };
     let mut out = Output { to: &mut file, clock, window: None };
-    Pftrace::new().write(&mut out, tree, &watched).expect("it can be written");
+    Pftrace.write(&mut out, tree, &watched).expect("it can be written");
     file.into_inner().expect("it can be written");
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pictures/read-pftrace.py");

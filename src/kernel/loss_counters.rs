@@ -51,7 +51,8 @@ impl LossCounters {
         // trace_call_bpf() counts the tp/ programs it skips since Linux 6.7.
         let counts_tp = kernel_version().is_some_and(|version| version >= (6, 7));
         let twins = if twins == Twins::Tp && !counts_tp { Twins::None } else { twins };
-        let before = misses_of_all(skel, twins)?;
+        let mut before = misses_of_all(skel, twins)?;
+        before[2] = Misses::default(); // what is followed is so before the watch begins
         Ok(Self { twins, before, totals: LossTotals::default() })
     }
 

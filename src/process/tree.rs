@@ -10,6 +10,10 @@ use super::wait_status::Outcome;
 /// Up to so many bytes of all command lines together, long ones are kept, too.
 const LONG_MAX: usize = 32 << 20;
 
+/// So many programs of one process are kept: the first ones, and the last.
+const MOST_RUNS: usize = 100;
+const FIRST_RUNS: usize = 10;
+
 /// One process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
@@ -89,13 +93,16 @@ pub struct TreeBuilder {
     /// Of all programs.
     bytes: usize,
     forgotten: u64,
+    /// How many there may be before the next are forgotten.
+    room: usize,
 }
 
 impl TreeBuilder {
     /// `follows`: whether the kernel tells who started each process. `most`: so many processes
     /// are kept, the newest.
     pub fn new(follows: bool, most: usize) -> Self {
-        Self { follows, most, nodes: Vec::new(), newest: HashMap::new(), bytes: 0, forgotten: 0 }
+        let (nodes, newest, room) = (Vec::new(), HashMap::new(), with_a_quarter(most));
+        Self { follows, most, nodes, newest, bytes: 0, forgotten: 0, room }
     }
 
     /// Takes in a process that was running before, as an exec of now.
@@ -122,7 +129,13 @@ impl TreeBuilder {
         match event.kind {
             EventKind::Exec => {
                 run.program = self.keep(event.program);
-                self.nodes[index].node.runs.push(run);
+                let runs = &mut self.nodes[index].node.runs;
+                runs.push(run);
+                // A program may call exec for ever.
+                if runs.len() > MOST_RUNS {
+                    let program = runs.remove(FIRST_RUNS).program;
+                    self.bytes -= program.as_deref().map_or(0, Program::bytes);
+                }
             }
             EventKind::Exit { outcome, usage, .. } => {
                 if is_first {
@@ -138,8 +151,10 @@ impl TreeBuilder {
                 node.cpu_ns = usage.map(|usage| usage.cpu_ns);
             }
         }
-        if self.nodes.len() > self.most.saturating_add(self.most / 4) {
+        if self.nodes.len() > self.room {
             self.forget_oldest();
+            // Those that live are not forgotten, and may be more.
+            self.room = with_a_quarter(self.most.max(self.nodes.len()));
         }
     }
 
@@ -147,19 +162,6 @@ impl TreeBuilder {
     /// started it (a pid, or 0).
     pub fn add_fork(&mut self, process: ProcessId, started_by: u32) {
         self.find_or_add(process, started_by, None);
-    }
-
-    /// How many processes are not kept any more.
-    pub fn forgotten(&self) -> u64 {
-        self.forgotten
-    }
-
-    /// The processes that go on.
-    pub fn alive(&self) -> impl Iterator<Item = ProcessId> {
-        self.nodes
-            .iter()
-            .filter(|growing| growing.node.end.is_none() && growing.node.start() > 0)
-            .map(|growing| growing.node.process)
     }
 
     /// The tree, of a watch from `begin` to `end` (boot-clock nanoseconds). `cpu_of`: the
@@ -299,7 +301,7 @@ impl TreeBuilder {
 
     /// Forgets the oldest, but for those that go on.
     fn forget_oldest(&mut self) {
-        let mut surplus = self.nodes.len() - self.most;
+        let mut surplus = self.nodes.len().saturating_sub(self.most);
         let mut place = vec![None; self.nodes.len()];
         let mut kept = Vec::with_capacity(self.nodes.len());
         for (index, growing) in std::mem::take(&mut self.nodes).into_iter().enumerate() {
@@ -323,6 +325,10 @@ impl TreeBuilder {
         }
         self.nodes = kept;
     }
+}
+
+fn with_a_quarter(most: usize) -> usize {
+    most.saturating_add(most / 4)
 }
 
 /// What ran in a process at a time: before its first exec, what its parent ran when it started it.
@@ -411,8 +417,7 @@ impl Tree {
 
     /// How many processes were there, over the time: each entry counts until the next.
     pub fn activity(&self) -> Vec<Activity> {
-        // A start, and an end: (time, is a start, index). At one time, starts come first: a child
-        // may end its parent's wait, and start anew, in one nanosecond.
+        // (time, whether it is an end, index): at one time, starts come first.
         let mut changes = Vec::with_capacity(self.nodes.len() * 2);
         for (index, node) in self.nodes.iter().enumerate() {
             let (from, to) = self.span(node);

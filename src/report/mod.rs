@@ -244,7 +244,7 @@ pub fn chosen(choice: Choice) -> Chosen {
 pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
     let tree: Box<dyn TreeReport> = match picture {
         Picture::Svg => Box::new(svg::Svg),
-        Picture::Pftrace => Box::new(pftrace::Pftrace::new()),
+        Picture::Pftrace => Box::new(pftrace::Pftrace),
         Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
     };
     Chosen { tree: Some(tree), ..Chosen::default() }

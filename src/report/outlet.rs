@@ -38,7 +38,8 @@ impl Outlet {
     /// When no file can be made in that folder.
     pub fn file(path: &Path, chosen: Chosen) -> Result<Self> {
         let cannot = || format!("could not save {}", path.display());
-        let path = behind_links(path);
+        // A link stays one.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if path.is_dir() {
             return Err(io::Error::from(io::ErrorKind::IsADirectory)).with_context(cannot);
         }
@@ -150,12 +151,4 @@ impl Outlet {
             result => result,
         }
     }
-}
-
-/// Where a link leads, which stays one. There need not be a file yet.
-fn behind_links(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| match (fs::read_link(path), path.parent()) {
-        (Ok(target), Some(folder)) => folder.join(target),
-        _ => path.to_owned(),
-    })
 }

@@ -42,12 +42,6 @@ const MOST_ROWS: usize = 99;
 #[derive(Debug, Default)]
 pub struct Pftrace;
 
-impl Pftrace {
-    pub fn new() -> Self {
-        Self
-    }
-}
-
 impl TreeReport for Pftrace {
     fn write(&self, out: &mut Output<'_>, tree: &Tree, watched: &Watched<'_>) -> io::Result<()> {
         let clock = out.clock;

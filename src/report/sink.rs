@@ -97,7 +97,7 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// When stdout can't be written to.
+    /// When it can't be written to.
     pub fn flush(&mut self) -> io::Result<()> {
         self.buffer.flush()?;
         self.follow_window();

@@ -13,11 +13,9 @@ use std::process;
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, pipe2};
+use nix::unistd::{ForkResult, fork, pipe2};
 use os_display::Quoted;
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, WaitStatus, pidfd_open, waitpid};
 
 /// The exit statuses of a program that starts another, as env(1), timeout(1) and a shell have
 /// them: it has failed itself; the command can't be executed; there is none.
@@ -51,7 +49,7 @@ pub struct Command {
     go: Option<File>,
     /// What kept it from starting.
     told: File,
-    status: Option<WaitStatus>,
+    status: Option<u8>,
 }
 
 impl Command {
@@ -76,12 +74,11 @@ impl Command {
                 become_command(words, may_go.into(), tell.into(), prepare)
             }
             ForkResult::Parent { child } => {
-                let pid = rustix::process::Pid::from_raw(child.as_raw());
-                let pid = pid.context("a process has a pid")?;
+                let pid = Pid::from_raw(child.as_raw()).context("a process has a pid")?;
                 let ended = pidfd_open(pid, PidfdFlags::empty());
                 let ended = ended.context("could not open a process")?;
                 let go = Some(go.into());
-                Ok(Self { pid: child, ended, go, told: told.into(), status: None })
+                Ok(Self { pid, ended, go, told: told.into(), status: None })
             }
         }
     }
@@ -105,30 +102,28 @@ impl Command {
         }
     }
 
-    /// Passes a signal on. One that may not be sent, or comes too late, is lost.
-    pub fn signal(&self, signal: Signal) {
-        if self.status.is_none() {
-            let _ = kill(self.pid, signal);
-        }
-    }
-
     /// Waits for its end. Its exit status, as a shell has it: 128 and the signal that ended it.
     pub fn wait(&mut self) -> u8 {
         drop(self.go.take());
-        while self.status.is_none() {
-            self.status = match waitpid(self.pid, None) {
-                Err(Errno::EINTR) => None,
-                Err(_) => Some(WaitStatus::Exited(self.pid, FAILED.into())), // nobody's child
-                Ok(status) => Some(status),
-            };
-        }
-        let status = match self.status {
-            Some(WaitStatus::Exited(_, code)) => code,
-            Some(WaitStatus::Signaled(_, signal, _)) => 128 + signal as i32,
-            _ => FAILED.into(),
-        };
-        u8::try_from(status).unwrap_or(FAILED)
+        let status = self.status.unwrap_or_else(|| {
+            loop {
+                match waitpid(Some(self.pid), WaitOptions::empty()) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    Ok(Some((_, status))) => break shell_status(status),
+                    _ => break FAILED, // it is nobody's child
+                }
+            }
+        });
+        self.status = Some(status);
+        status
     }
+}
+
+/// As a shell has it.
+fn shell_status(status: WaitStatus) -> u8 {
+    let by_signal = status.terminating_signal().map(|signal| 128 + signal);
+    let status = status.exit_status().or(by_signal).and_then(|status| status.try_into().ok());
+    status.unwrap_or(FAILED)
 }
 
 /// Readable when it has ended.

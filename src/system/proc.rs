@@ -103,7 +103,13 @@ impl Ids {
 }
 
 /// The name of a process that still runs.
-pub fn comm_of(pid: u32) -> Option<Vec<u8>> {
+pub fn name_of(process: ProcessId) -> Option<Vec<u8>> {
+    let name = comm_of(process.pid);
+    // Asked after reading: what was read belongs to the process that still has the pid.
+    stat_of(process).and(name)
+}
+
+fn comm_of(pid: u32) -> Option<Vec<u8>> {
     let mut comm = fs::read(format!("/proc/{pid}/comm")).ok()?;
     comm.pop(); // the end of its line
     Some(comm)

@@ -5,6 +5,7 @@ use std::io::{self, Stdout, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
@@ -13,6 +14,8 @@ use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
+
+use rustix::process::pidfd_send_signal;
 
 use super::command::Command;
 
@@ -30,7 +33,7 @@ pub enum Stop {
     /// stdout any more, if that is where the reports go.
     Asked(UnixStream, Option<Stdout>),
     /// When the command has ended; signals are for it.
-    Command(Command, SignalFd),
+    Command(Command),
 }
 
 impl Stop {
@@ -50,9 +53,7 @@ impl Stop {
                 let stdout = stdout.iter();
                 files.extend(stdout.map(|it| PollFd::new(it.as_fd(), PollFlags::empty())));
             }
-            Self::Command(command, signals) => {
-                files.extend([for_input(command.as_fd()), for_input(signals.as_fd())]);
-            }
+            Self::Command(command) => files.push(for_input(command.as_fd())),
         }
         match ppoll(&mut files, Some(TimeSpec::from_duration(time)), None) {
             Err(Errno::EINTR) => return Ok(false), // the caller asks again
@@ -62,10 +63,6 @@ impl Stop {
         match self {
             Self::Asked(..) if has_news(2) => {
                 Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("nobody reads stdout")
-            }
-            Self::Command(command, signals) if has_news(2) => {
-                pass_on(command, signals)?;
-                Ok(has_news(1))
             }
             _ => Ok(has_news(1)),
         }
@@ -79,7 +76,7 @@ impl Stop {
     pub fn let_command_go(&mut self) -> Result<()> {
         match self {
             Self::Asked(..) => Ok(()),
-            Self::Command(command, _) => command.go(),
+            Self::Command(command) => command.go(),
         }
     }
 
@@ -87,34 +84,41 @@ impl Stop {
     pub fn command_status(&mut self) -> u8 {
         match self {
             Self::Asked(..) => 0,
-            Self::Command(command, _) => command.wait(),
+            Self::Command(command) => command.wait(),
         }
     }
 }
 
-/// What the terminal's keys send, it sends to the command as well: then the kernel is the sender.
-/// Of what others send, the command knows nothing.
-fn pass_on(command: &Command, signals: &SignalFd) -> Result<()> {
-    while let Some(received) = signals.read_signal().context("could not read a signal")? {
-        let signal = Signal::try_from(received.ssi_signo as i32);
-        let is_key = received.ssi_code == libc::SI_KERNEL
-            && matches!(signal, Ok(Signal::SIGINT | Signal::SIGQUIT));
-        if let (Ok(signal), false) = (signal, is_key) {
-            command.signal(signal);
-        }
-    }
-    Ok(())
-}
-
+/// Passes signals on, in a thread of its own: the program may be held up in writing. When the
+/// command has ended, a signal ends the program, since then it is stuck.
 /// To be called while there is one thread: another would get the signals.
 fn with_command(command: Command) -> Result<Stop> {
     const NO_SIGNALS: &str = "could not receive signals";
     let signals = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP];
     let signals = SigSet::from_iter(signals);
     signals.thread_block().context(NO_SIGNALS)?;
-    let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-    let signals = SignalFd::with_flags(&signals, flags).context(NO_SIGNALS)?;
-    Ok(Stop::Command(command, signals))
+    let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).context(NO_SIGNALS)?;
+    let process = command.as_fd().try_clone_to_owned().context(NO_SIGNALS)?;
+    let pass_on = move || {
+        while let Ok(Some(received)) = signals.read_signal() {
+            let number = received.ssi_signo as i32;
+            // What the terminal's keys send, it sends to the command as well: then the kernel is
+            // the sender. Of what others send, the command knows nothing.
+            let is_key = received.ssi_code == libc::SI_KERNEL
+                && matches!(number, libc::SIGINT | libc::SIGQUIT);
+            if let (Some(signal), false) = (rustix::process::Signal::from_named_raw(number), is_key)
+            {
+                let _ = pidfd_send_signal(&process, signal);
+            }
+            let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            if ppoll(&mut ended, Some(TimeSpec::from_duration(Duration::ZERO)), None) == Ok(1) {
+                // SAFETY: always sound. The kernel removes programs and maps with the process.
+                unsafe { libc::_exit(INTERRUPTED) };
+            }
+        }
+    };
+    thread::Builder::new().name("signals".into()).spawn(pass_on).context(NO_SIGNALS)?;
+    Ok(Stop::Command(command))
 }
 
 /// What SIGINT, SIGTERM or SIGHUP ask. A later signal ends the program at once, since then it

@@ -42,18 +42,27 @@ fn below_sudo_command_and_files_are_of_who_called_it() {
     let _machine = share_machine();
     let dir = open_folder();
     chown(dir.path(), Some(CALLER), Some(CALLER)).expect("root may");
-    let [saved, log] = ["s.jsonl", "log.txt"].map(|name| dir.path().join(name));
-    let options = ["--save", text(&saved), "--to", text(&log)];
+    let names = ["s.jsonl", "s.svg", "s.pftrace", "log.txt"];
+    let [saved, svg, pftrace, log] = names.map(|name| dir.path().join(name));
+    let files = [&saved, &svg, &pftrace].map(|path| ["--save", text(path)]).concat();
+    let options = [&files[..], &["--to", text(&log)]].concat();
     let mut command = with_command(&options, &["sh", "-c", WHO]);
     command.env("SUDO_UID", CALLER.to_string()).env("SUDO_GID", CALLER.to_string());
     let run = Following::start(command).end();
     assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
     assert_is(&run, CALLER);
     assert_eq!(line(&run, "HOME="), "/ SUDO_UID=");
-    for path in [&saved, &log] {
+    for path in [&saved, &svg, &pftrace, &log] {
         let file = fs::metadata(path).expect("a file");
         assert_eq!((file.uid(), file.gid()), (CALLER, CALLER), "{}", path.display());
-        assert!(fs::read_to_string(path).expect("text").contains(r#""event":"end""#));
+        let content = fs::read(path).expect("ours");
+        let content = String::from_utf8_lossy(&content);
+        let is_whole = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("svg") => content.contains("sh -c") && content.trim_end().ends_with("</svg>"),
+            Some("pftrace") => content.contains("sh -c"),
+            _ => content.contains(r#""event":"end""#),
+        };
+        assert!(is_whole, "{}: {content}", path.display());
     }
 }
 

@@ -29,6 +29,7 @@ fn it_ends_with_the_status_of_the_command() {
         (["exit", "125"], 125, "exit 125"),
         (["signal", "9"], 137, "exit SIGKILL"),
         (["signal", "15"], 143, "exit SIGTERM"),
+        (["signal", "40"], 168, "exit SIGRTMIN+6"),
     ] {
         let run = follow(&[], &actor_part(&part));
         assert_eq!(run.status.code(), Some(status), "{}", run.stderr);

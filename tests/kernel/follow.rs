@@ -210,7 +210,7 @@ fn a_storm_beside_adds_nothing_to_the_map() {
     for name in ["dropped_execs", "dropped_exits", "dropped_forks"] {
         assert_eq!(end[name], 0, "{end}");
     }
-    assert!(end["fullest"].as_u64() <= Some(2), "{end}");
+    assert!(end["fullest"].as_u64().is_some_and(|fullest| fullest <= 2), "{end}");
 }
 
 #[test]

@@ -92,6 +92,7 @@ fn a_link_stays_one_and_a_new_file_has_the_mode_that_the_umask_leaves() {
     fs::create_dir(&logs).expect("ours");
     let [link, target] = [dir.path().join("s.txt"), logs.join("target")];
     fs::write(&target, "old").expect("ours");
+    fs::set_permissions(&target, Permissions::from_mode(0o604)).expect("ours");
     symlink("logs/target", &link).expect("ours");
     let new = dir.path().join("new.txt");
     let options = ["--save", text(&link), "--save", text(&new)];
@@ -106,10 +107,11 @@ fn a_link_stays_one_and_a_new_file_has_the_mode_that_the_umask_leaves() {
     let run = Following::start(command).end();
     assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
     assert_eq!(fs::read_link(&link).expect("a link"), Path::new("logs/target"));
-    for path in [&target, &new] {
+    // The one that takes the place of another has its mode.
+    for (path, expected) in [(&target, 0o604), (&new, 0o640)] {
         assert!(content(path).contains("exit 0"), "{}", content(path));
         let mode = fs::metadata(path).expect("it is there").permissions().mode();
-        assert_eq!(mode & 0o7777, 0o640, "{}", path.display());
+        assert_eq!(mode & 0o7777, expected, "{}", path.display());
     }
     assert_eq!(names(&logs), ["target"]);
 }
@@ -165,6 +167,8 @@ fn a_full_disk_costs_the_file_that_is_on_it_and_nothing_else() {
     let (small, dir) = (open_folder(), open_folder());
     let [whole, main] = ["whole.jsonl", "main"].map(|name| dir.path().join(name));
     let files = ["-o", "json", "--save", "lost.jsonl", "--save", text(&whole), "--to", text(&main)];
+    let svg = dir.path().join("whole.svg");
+    let files = [&files[..], &["--save", text(&svg)]].concat();
     let with_command = [&files[..], &["--", text(actor()), "storm", "300", "2"]].concat();
     let (status, errors, left) = on_small_disk(small.path(), &with_command);
     let told = |errors: &[String]| {
@@ -178,6 +182,7 @@ fn a_full_disk_costs_the_file_that_is_on_it_and_nothing_else() {
         assert_eq!(lines.last().expect("lines")["reported_exits"], 301, "{lines:#?}");
     }
     assert_eq!(content(&whole), content(&main));
+    assert!(content(&svg).contains("</svg>"));
 
     // Without a command, a file without an end must not end the watch.
     let duration = [&files[..], &["--duration", "1.5"]].concat();

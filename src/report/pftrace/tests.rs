@@ -57,7 +57,7 @@ fn written(tree: &Tree) -> Vec<TracePacket> {
     let mut bytes = Vec::new();
     let clock = WallClock { offset: 50_000 };
     let mut out = Output { to: &mut bytes, clock, window: None };
-    Pftrace::new().write(&mut out, tree, &watched).expect("memory");
+    Pftrace.write(&mut out, tree, &watched).expect("memory");
     Trace::decode(&bytes[..]).expect("a trace").packet
 }
 

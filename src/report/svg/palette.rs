@@ -45,7 +45,10 @@ impl<'a> Palette<'a> {
             for run in &node.runs {
                 totals.entry(&run.comm).or_default();
             }
-            if let Some(total) = node.last_run().and_then(|run| totals.get_mut(&*run.comm)) {
+            // What was used up before the watch is not of its time.
+            let is_new = node.runs.first().is_some_and(|run| run.begin >= tree.begin);
+            let last = node.last_run().filter(|_| is_new);
+            if let Some(total) = last.and_then(|run| totals.get_mut(&*run.comm)) {
                 total.cpu_ns = total.cpu_ns.saturating_add(node.cpu_ns.unwrap_or(0));
                 total.count += 1;
             }

@@ -152,7 +152,7 @@ fn hostile_words_stay_words() {
 
 #[test]
 fn it_says_what_it_does_not_show() {
-    let spans: Vec<_> = (0..layout::MOST_ROWS + 5).map(|_| (None, 0, 100)).collect();
+    let spans: Vec<_> = (0..layout::MOST_ROWS + 5).map(|_| (None, 1, 100)).collect();
     let mut tree = tree(100, &spans);
     tree.forgotten = 12;
     tree.nodes[0].end = None;

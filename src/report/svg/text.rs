@@ -151,6 +151,7 @@ pub fn about(tree: &Tree, scale: &Scale, node: &Node, columns: usize) -> String 
 /// How a process ended.
 pub fn status(node: &Node) -> String {
     match (node.end, node.outcome) {
+        (None, _) if node.start() == 0 => "its end was not seen".into(),
         (None, _) => "still running".into(),
         (Some(_), None) => "its end was not seen".into(),
         (_, Some(Outcome::Exited(0))) => "exit code 0".into(),

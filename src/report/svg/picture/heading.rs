@@ -7,6 +7,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::{COLUMN, COLUMNS, Picture, RIGHT, X};
 use crate::report::svg::layout::{Layout, MOST_ROWS};
 use crate::report::svg::text::{Escaped, command, counted};
+use crate::report::tree_summary::TreeSummary;
 use crate::report::units::format_duration;
 use crate::report::word::Word;
 
@@ -27,14 +28,13 @@ impl Picture<'_> {
     /// Returns where it ends.
     pub fn write_heading(&self, body: &mut String, layout: &Layout) -> usize {
         let tree = self.tree;
-        let wall = tree.end.saturating_sub(tree.begin);
-        let failures = tree.nodes.iter().filter(|node| node.has_failed()).count();
-        let go_on = tree.nodes.iter().filter(|node| node.end.is_none()).count();
-        let parallel = tree.cpu_ns() as f64 / wall.max(1) as f64;
+        let summary = TreeSummary::of(tree);
+        let (failures, go_on) = (summary.failed, summary.going_on.len());
+        let parallel = summary.parallelism().unwrap_or(0.0);
         let mut facts = format!(
             "{}, CPU {} ({parallel:.1} of {}), {}",
-            format_duration(wall),
-            format_duration(tree.cpu_ns()),
+            format_duration(summary.wall_ns()),
+            format_duration(summary.cpu_ns),
             counted(self.watched.cpus, "CPU", "CPUs"),
             counted(tree.nodes.len(), "process", "processes"),
         );
