@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::account::{KINDS, Summary, crowd, print_result, storm};
 use crate::common::{Running, actor, storm_for};
@@ -28,7 +29,6 @@ struct Line<'a> {
     time: &'a str,
     pid: u32,
     ppid: u32,
-    started_by: u32,
     start_time: &'a str,
     exec_id: u32,
     comm: Cow<'a, str>,
@@ -40,8 +40,6 @@ struct Line<'a> {
 struct Told {
     /// Execs and exits of the children of each process.
     children: HashMap<u32, [u64; 2]>,
-    /// And of what each followed process has started; 0: of where the following begins.
-    started: HashMap<u32, [u64; 2]>,
     twice: u64,
     out_of_order: u64,
     /// Exits of the storm's processes that came without their command.
@@ -54,16 +52,12 @@ fn tell(stream: impl Read) -> Told {
     let (mut told, mut seen, mut last) = (Told::default(), HashSet::new(), String::new());
     for (n, text) in BufReader::new(stream).lines().enumerate() {
         let text = text.expect("text");
-        if !text.starts_with('{') {
-            continue; // with a command, also what the program says to people
-        }
         let line: Line<'_> = serde_json::from_str(&text).expect(&text);
         if line.event == "end" {
             told.end.clone_from(&text);
         }
         let Some(kind) = KINDS.iter().position(|(kind, ..)| *kind == line.event) else { continue };
         told.children.entry(line.ppid).or_default()[kind] += 1;
-        told.started.entry(line.started_by).or_default()[kind] += 1;
         let mut hasher = DefaultHasher::new();
         (kind, line.pid, line.start_time, line.exec_id).hash(&mut hasher);
         told.twice += u64::from(!seen.insert(hasher.finish()));
@@ -113,47 +107,71 @@ fn at_full_speed_among_many_others_each_process_is_reported_once() {
     assert!(peak < 64 << 10, "{peak} KiB");
 }
 
+/// Starts and ends below each process of a tree, by its pid; and how many have a parent that is not
+/// the process that then had the pid.
+fn below_each(tree: &str) -> (HashMap<u32, [u64; 2]>, usize) {
+    let mut below = HashMap::<u32, [u64; 2]>::new();
+    let (mut started, mut seen) = (HashSet::new(), HashSet::new());
+    let mut strangers = 0;
+    for line in tree.lines().filter(|line| line.starts_with(r#"{"event":"process""#)) {
+        let process: Value = serde_json::from_str(line).expect(line);
+        let id = |pid: &str, start: &str| (process[pid].as_u64(), process[start].to_string());
+        assert!(seen.insert(id("pid", "start_time")), "twice: {line}");
+        started.insert(id("pid", "start_time"));
+        let parent = id("parent_pid", "parent_start_time");
+        strangers += usize::from(parent.0.is_some() && !started.contains(&parent));
+        let parent = parent.0.map_or(0, |pid| pid.try_into().expect("pids are small"));
+        let [starts, ends] = below.entry(parent).or_default();
+        *starts += u64::from(process["forked"] == false);
+        *ends += u64::from(process["exit_code"] == 0);
+    }
+    (below, strangers)
+}
+
 #[test]
-fn all_below_a_command_is_told_with_its_starter_while_others_storm_beside() {
+fn all_below_a_command_is_in_the_tree_below_its_starter_while_others_storm_beside() {
     const PARENTS: u64 = 64;
     let _machine = own_machine();
     let each = here_or_in_guest(1600, 32);
     let _beside = storm_for(600, 1, 0);
     let mut command = with_command(
-        &["--fail-on-loss"],
+        &["--view", "tree", "--fail-on-loss"],
         &[text(actor()), "families", &PARENTS.to_string(), &each.to_string()],
     );
-    // A reader of a pipe would get as little of the CPUs as the 64.
-    let mut stream = tempfile::tempfile().expect("a temporary file");
-    command.stdout(Stdio::piped()).stderr(stream.try_clone().expect("a descriptor"));
+    let mut said = tempfile::tempfile().expect("a temporary file");
+    command.stdout(Stdio::piped()).stderr(said.try_clone().expect("a descriptor"));
     let begun = Instant::now();
     let (status, stdout) = output_of(Running::start(&mut command));
     let seconds = begun.elapsed().as_secs_f64();
-    stream.rewind().expect("a file");
-    let mut told = tell(stream);
+    let mut tree = String::new();
+    said.rewind().expect("a file");
+    said.read_to_string(&mut tree).expect("text");
     print_result(&format!(
         "{} processes below one command, {:.0} a second beside a storm",
         each * PARENTS,
         (each * PARENTS) as f64 / seconds,
     ));
 
+    let (mut below, strangers) = below_each(&tree);
+    let end = tree.lines().find(|line| line.starts_with(r#"{"event":"end""#));
+    let end = end.unwrap_or_else(|| panic!("no end: {status}"));
     let parents: Vec<_> = stdout.lines().filter_map(|line| line.strip_prefix("ended ")).collect();
     let parents: Vec<_> = parents.into_iter().map(|line| Ended::parse(line).pid).collect();
     assert_eq!(parents.len() as u64, PARENTS, "{stdout}");
     let may_miss = may_be_missed((each * PARENTS) as usize) as u64;
-    assert!(status.code() == Some(0) || may_miss > 0 && status.code() == Some(3), "{}", told.end);
+    assert!(status.code() == Some(0) || may_miss > 0 && status.code() == Some(3), "{end}");
     let mut missing = 0;
     for parent in parents {
-        for told in told.started.remove(&parent).unwrap_or_default() {
+        for told in below.remove(&parent).unwrap_or_default() {
             assert!(told <= each, "{parent} has {told} of {each}");
             missing += each - told;
         }
     }
     assert!(missing <= 2 * may_miss, "{missing} of {} are missing", 2 * each * PARENTS);
-    assert_eq!(told.started.remove(&0), Some([1, 1]), "the command itself");
-    let others: Vec<_> = told.started.into_values().collect();
+    assert_eq!(below.remove(&0), Some([1, 1]), "the command itself");
+    let others: Vec<_> = below.into_values().collect();
     assert_eq!(others, [[0, PARENTS]], "the parents, by the command");
-    assert_eq!(told.twice, 0);
+    assert_eq!(strangers, 0);
 }
 
 fn assert_is_accounted_for(run: &Run, missing: [u64; 2], may_be_missed: u64) {
