@@ -276,6 +276,9 @@ impl Watch {
         if lost.any_exits() {
             self.look.exits_were_lost();
         }
+        if lost.dropped_execs > 0 || lost.dropped_exits > 0 {
+            self.schedule.was_full();
+        }
         if self.follows && lost.any_dropped() {
             long_args::clear(skel)?;
         }

@@ -58,6 +58,11 @@ impl Schedule {
         self.fullest
     }
 
+    /// There was no room for a record: the map was full, maybe between two looks.
+    pub fn was_full(&mut self) {
+        self.fullest = self.capacity;
+    }
+
     /// How many records the map can hold.
     pub fn capacity(&self) -> u64 {
         self.capacity

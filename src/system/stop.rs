@@ -90,7 +90,7 @@ impl Stop {
 }
 
 /// Passes signals on, in a thread of its own: the program may be held up in writing. When the
-/// command has ended, a signal ends the program, since then it is stuck.
+/// command has ended, two signals end the program, since then it is stuck.
 /// To be called while there is one thread: another would get the signals.
 fn with_command(command: Command) -> Result<Stop> {
     const NO_SIGNALS: &str = "could not receive signals";
@@ -100,20 +100,25 @@ fn with_command(command: Command) -> Result<Stop> {
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).context(NO_SIGNALS)?;
     let process = command.as_fd().try_clone_to_owned().context(NO_SIGNALS)?;
     let pass_on = move || {
+        let mut ended_since = None;
         while let Ok(Some(received)) = signals.read_signal() {
+            let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
+            if ppoll(&mut ended, Some(TimeSpec::from_duration(Duration::ZERO)), None) == Ok(1) {
+                // What has ended the command may come to the program as well.
+                if ended_since.get_or_insert_with(Instant::now).elapsed() > SAME_REQUEST {
+                    // SAFETY: always sound. The kernel removes programs and maps with the process.
+                    unsafe { libc::_exit(INTERRUPTED) };
+                }
+                continue;
+            }
             let number = received.ssi_signo as i32;
             // What the terminal's keys send, it sends to the command as well: then the kernel is
             // the sender. Of what others send, the command knows nothing.
             let is_key = received.ssi_code == libc::SI_KERNEL
                 && matches!(number, libc::SIGINT | libc::SIGQUIT);
-            if let (Some(signal), false) = (rustix::process::Signal::from_named_raw(number), is_key)
-            {
+            let signal = rustix::process::Signal::from_named_raw(number).filter(|_| !is_key);
+            if let Some(signal) = signal {
                 let _ = pidfd_send_signal(&process, signal);
-            }
-            let mut ended = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
-            if ppoll(&mut ended, Some(TimeSpec::from_duration(Duration::ZERO)), None) == Ok(1) {
-                // SAFETY: always sound. The kernel removes programs and maps with the process.
-                unsafe { libc::_exit(INTERRUPTED) };
             }
         }
     };
