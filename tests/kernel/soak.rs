@@ -120,6 +120,9 @@ fn below_each(tree: &str) -> (HashMap<u32, [u64; 2]>, usize) {
         started.insert(id("pid", "start_time"));
         let parent = id("parent_pid", "parent_start_time");
         strangers += usize::from(parent.0.is_some() && !started.contains(&parent));
+        if process["start_time"].is_null() {
+            continue; // its own exit is missing: only its children told of it
+        }
         let parent = parent.0.map_or(0, |pid| pid.try_into().expect("pids are small"));
         let [starts, ends] = below.entry(parent).or_default();
         *starts += u64::from(process["forked"] == false);
@@ -177,7 +180,8 @@ fn all_below_a_command_is_in_the_tree_below_its_starter_while_others_storm_besid
     assert!(missing <= execs + exits + 2 * forks, "{missing} of {of} are missing: {end}");
     assert_eq!(below.remove(&0), Some([1, 1]), "the command itself");
     let others: Vec<_> = below.into_values().collect();
-    assert_eq!(others, [[0, PARENTS]], "the parents, by the command");
+    let [[0, parents]] = others[..] else { panic!("below others: {others:?}") };
+    assert!((PARENTS - may_miss.min(PARENTS)..=PARENTS).contains(&parents), "{parents} parents");
     assert_eq!(strangers, 0);
 }
 
