@@ -22,13 +22,19 @@ pub enum Twins {
 /// process alone, if that is allowed. `verbose`: says so.
 ///
 /// `follows`: whether a command or some processes are followed. Then what is watched may be short,
-/// and a `tp/` program takes 80 ms to detach; a `tp_btf/` program 0.1 ms.
+/// and a `tp/` program takes 80 ms to detach; a `tp_btf/` program 0.1 ms. So it is taken only where
+/// it is needed more.
 pub fn choose_hooks(
     open_skel: &mut OpenKernelAndUserMapSkel<'_>,
     follows: bool,
     verbose: bool,
 ) -> Twins {
-    let twins = if !follows && preflight::has_typed_tp() && reach_tracefs(verbose) {
+    let reaches_tracefs = || match follows {
+        // The command must not live in a mount namespace of ours.
+        true => preflight::preempts_tp_btf() && tracefs::is_readable(),
+        false => reach_tracefs(verbose),
+    };
+    let twins = if preflight::has_typed_tp() && reaches_tracefs() {
         Twins::Tp
     } else if preflight::skips_tp_btf() {
         Twins::TpBtf
