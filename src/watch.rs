@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::follow::{any_lives, running_before, still_running};
-use crate::kernel::long_args;
 use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
 use crate::kernel::watch_time;
+use crate::kernel::{self, long_args};
 use crate::look::Look;
 use crate::options::{LOSS_STATUS, Options};
 use crate::process::event::StillRunning;
@@ -152,8 +152,11 @@ impl Watch {
     /// until then is in the map; it gives the time now. To be called before anything is detached.
     pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
         let end = *self.end.get_or_insert_with(|| watch_time::end(skel, self.begin));
-        watch_time::wait_until(end + SETTLE_NS);
-        end + SETTLE_NS
+        // Where nothing lives that is followed, nothing is under way: a command shall not wait.
+        let is_calm = self.follows && kernel::follow::any(skel).is_ok_and(|any| any.is_none());
+        let settled = if is_calm { end } else { end + SETTLE_NS };
+        watch_time::wait_until(settled);
+        settled
     }
 
     /// Takes in the records of one read that began at `read_at` (boot-clock nanoseconds), and
