@@ -170,8 +170,10 @@ pub fn still_running(
     living.retain(|it| it.process.start_time < end && !look.is_gone(it.process));
     living.sort_by_key(|it| (it.process.start_time, it.process.pid));
     let describe = |Followed { process, started_by }| {
-        let known = tracker.live_as(process).map(Live::comm);
-        let name = known.or_else(|| look.name_of(process).map(Into::into));
+        let known = tracker.live_as(process);
+        let name = known.map(Live::comm).or_else(|| look.name_of(process).map(Into::into));
+        // An exec tells the start more exactly than `/proc`.
+        let process = known.map_or(process, |live| live.id(process.pid));
         StillRunning { process, started_by, name }
     };
     Ok(living.into_iter().map(describe).collect())

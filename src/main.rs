@@ -52,7 +52,8 @@ fn run(options: &Options) -> Result<ExitCode> {
     // Attach: the programs run at every exec and exit. When all are there, the watch begins.
     skel.attach()?;
     let command = follow::begin(options, &mut skel)?;
-    privileges::drop_all(&follow::duties(options)?, options.verbose > 0)?; // reading takes less
+    let duties = follow::duties(options)?;
+    privileges::drop_all(&duties, options.verbose > 0)?; // reading takes less than loading
     let mut stop = stop::on_signals(command, options.to.is_none())?;
     let mut watch = Watch::begin(options, &mut skel, twins)?;
 

@@ -102,6 +102,9 @@ impl Watch {
         while !watch.look.is_done() && begun.elapsed() < FIRST_LOOK && is_calm(&watch) {
             watch.look.step(&mut watch.tracker, &watch.redaction);
         }
+        if watch.ends_with_last {
+            watch.show_followed(begin, skel)?;
+        }
         Ok(watch)
     }
 
@@ -202,17 +205,24 @@ impl Watch {
         self.is_complete = true;
         self.show_processes()?;
         self.reporter.end(self.not_after_end(u64::MAX))?;
-        let end = self.not_after_end(u64::MAX);
-        self.running = if self.follows {
-            still_running(&self.tracker, &self.look, end, skel)?
-        } else {
-            vec![]
-        };
-        for StillRunning { process, started_by, .. } in &self.running {
-            self.reporter.goes_on(*process, *started_by, self.tracker.live_as(*process));
+        if self.follows {
+            self.running = self.show_followed(self.not_after_end(u64::MAX), skel)?;
         }
         let account = self.closing_account(skel)?;
         self.reporter.account(&account)
+    }
+
+    /// Takes what is followed and lives at a time into the tree.
+    fn show_followed(
+        &mut self,
+        time: u64,
+        skel: &KernelAndUserMapSkel<'_>,
+    ) -> Result<Vec<StillRunning>> {
+        let running = still_running(&self.tracker, &self.look, time, skel)?;
+        for StillRunning { process, started_by, .. } in &running {
+            self.reporter.goes_on(*process, *started_by, self.tracker.live_as(*process));
+        }
+        Ok(running)
     }
 
     /// The exit status, where a command has ended with `command_status` (or 0 without one). To be

@@ -32,7 +32,8 @@ pub struct Live {
 }
 
 impl Live {
-    pub(super) fn id(&self, pid: u32) -> ProcessId {
+    /// The process, which has this pid.
+    pub fn id(&self, pid: u32) -> ProcessId {
         ProcessId { pid, start_time: self.start_time }
     }
 

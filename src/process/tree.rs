@@ -105,10 +105,13 @@ impl TreeBuilder {
         Self { follows, most, nodes, newest, bytes: 0, forgotten: 0, room }
     }
 
-    /// Takes in a process that was running before, as an exec of now.
+    /// Takes in a process that was running before, as an exec of now, unless it is known.
     pub fn add_running(&mut self, event: &Event<'_>, names: &Names) {
-        self.add(event, names);
         let index = self.index_of(event);
+        if !self.nodes[index].node.runs.is_empty() {
+            return;
+        }
+        self.add(event, names);
         let growing = &mut self.nodes[index];
         growing.is_from_proc = true;
         growing.node.runs.iter_mut().for_each(|run| run.begin = event.process.start_time);
@@ -408,11 +411,6 @@ impl Tree {
     pub fn span(&self, node: &Node) -> (u64, u64) {
         let start = node.start().clamp(self.begin, self.end);
         (start, node.end.unwrap_or(self.end).clamp(start, self.end.max(start)))
-    }
-
-    /// All CPU time that is known of, in nanoseconds.
-    pub fn cpu_ns(&self) -> u64 {
-        self.nodes.iter().filter_map(|node| node.cpu_ns).sum()
     }
 
     /// How many processes were there, over the time: each entry counts until the next.

@@ -52,6 +52,25 @@ fn a_pid_that_somebody_else_uses_again_is_not_followed() {
 }
 
 #[test]
+fn a_running_process_that_calls_exec_is_one_process_of_the_tree() {
+    let _machine = share_machine();
+    let mut command = Command::new("sh");
+    command.args(["-c", "read -r line; exec sleep 600"]).stdin(Stdio::piped());
+    let mut process = Running::start(&mut command);
+    let pid = process.pid().to_string();
+    let watcher = Watcher::start(&["--follow", &pid, "--view", "tree"]);
+    drop(process.child.stdin.take());
+    let comm = || std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs");
+    assert!(wait_until(|| comm() == "sleep\n"), "{}", comm());
+    let run = watcher.finish();
+    let [in_tree] = run.of(process.pid())[..] else { panic!("{:#?}", run.events) };
+    let ran: Vec<_> = in_tree["programs"].as_array().expect("two").iter().collect();
+    assert_eq!(ran.iter().map(|program| &program["comm"]).collect::<Vec<_>>(), ["sh", "sleep"]);
+    assert_eq!((&in_tree["running"], &in_tree["parent_pid"]), (&json!(true), &json!(null)));
+    assert_eq!(run.events.last().expect("lines")["running"], json!([process.pid()]));
+}
+
+#[test]
 fn a_running_process_is_followed_until_the_last_of_its_descendants_has_ended() {
     let _machine = share_machine();
     let parts: [&[&str]; 2] = [&["births", "10"], &["forked", "births", "20"]];
