@@ -55,17 +55,17 @@ fn a_pid_that_somebody_else_uses_again_is_not_followed() {
 fn a_running_process_that_calls_exec_is_one_process_of_the_tree() {
     let _machine = share_machine();
     let mut command = Command::new("sh");
-    command.args(["-c", "read -r line; exec sleep 600"]).stdin(Stdio::piped());
+    command.args(["-c", "read -r line; exec \"$0\" sleep"]).arg(actor()).stdin(Stdio::piped());
     let mut process = Running::start(&mut command);
     let pid = process.pid().to_string();
     let watcher = Watcher::start(&["--follow", &pid, "--view", "tree"]);
     drop(process.child.stdin.take());
     let comm = || std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs");
-    assert!(wait_until(|| comm() == "sleep\n"), "{}", comm());
+    assert!(wait_until(|| comm() == "actor\n"), "{}", comm());
     let run = watcher.finish();
     let [in_tree] = run.of(process.pid())[..] else { panic!("{:#?}", run.events) };
     let ran: Vec<_> = in_tree["programs"].as_array().expect("two").iter().collect();
-    assert_eq!(ran.iter().map(|program| &program["comm"]).collect::<Vec<_>>(), ["sh", "sleep"]);
+    assert_eq!(ran.iter().map(|program| &program["comm"]).collect::<Vec<_>>(), ["sh", "actor"]);
     assert_eq!((&in_tree["running"], &in_tree["parent_pid"]), (&json!(true), &json!(null)));
     assert_eq!(run.events.last().expect("lines")["running"], json!([process.pid()]));
 }
