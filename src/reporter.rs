@@ -11,6 +11,7 @@ use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
 use crate::process::tree::TreeBuilder;
 use crate::process::wall_clock::WallClock;
+use crate::report::charset::Charset;
 use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::outlet::Outlet;
@@ -38,6 +39,8 @@ pub struct Reporter {
     begin: Begin,
     /// Whether the processes that were running before are reported, too.
     all: bool,
+    /// Of what a person reads.
+    charset: Charset,
     greeting: String,
     printed: Reported,
     written: Reported,
@@ -45,22 +48,22 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Begins with what comes before the first event of a watch that began at `time`
-    /// (boot-clock nanoseconds).
+    /// For a watch that began at `time` (boot-clock nanoseconds).
     ///
     /// # Errors
     ///
-    /// When a file can't be opened or written to.
-    pub fn begin(options: &Options, time: u64) -> Result<Self> {
+    /// When a file can't be opened.
+    pub fn new(options: &Options, time: u64) -> Result<Self> {
         let (host_name, kernel_release) = host::name_and_release();
         let filter = options.filter();
         let boot_id = host::boot_id();
         let begin = Begin { time, host_name, boot_id, kernel_release, filter: filter.clone() };
-        let outlets = outlets(options, time)?;
+        let charset = Charset::of_environment();
+        let outlets = outlets(options, time, charset)?;
         let follows = options.follows();
         let kept = if options.command.is_empty() { KEPT } else { usize::MAX };
         let has_tree = outlets.iter().any(Outlet::has_tree);
-        let mut reporter = Self {
+        Ok(Self {
             filter,
             names: NameLookup::default(),
             clock: clock::wall_clock(),
@@ -68,17 +71,30 @@ impl Reporter {
             tree: has_tree.then(|| TreeBuilder::new(follows, kept)),
             begin,
             all: options.all,
+            charset,
             greeting: greeting(options),
             printed: Reported::default(),
             written: Reported::default(),
             hidden: 0,
-        };
-        let Self { outlets, clock, begin, .. } = &mut reporter;
+        })
+    }
+
+    /// Reports what comes before the first event.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written.
+    pub fn begin(&mut self) -> Result<()> {
+        let Self { outlets, clock, begin, .. } = self;
         for outlet in outlets {
             outlet.each(*clock, |report, out| report.begin(out, begin).map(|()| true))?;
         }
-        reporter.flush()?;
-        Ok(reporter)
+        self.flush()
+    }
+
+    /// In which characters a person is told something.
+    pub fn charset(&self) -> Charset {
+        self.charset
     }
 
     /// What to tell a person when the watch begins.
@@ -260,7 +276,7 @@ impl Reporter {
 }
 
 /// The main one first.
-fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
+fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outlet>> {
     let has_command = !options.command.is_empty();
     let sink = match &options.to {
         Some(path) => Sink::appending(path)?,
@@ -274,7 +290,9 @@ fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
         all: options.all,
         time: options.time,
         colour: sink.wants_colour(options.color),
+        charset,
         started,
+        ancestors: false,
     };
     // A command goes on to its end, so its watch does, too; and files are to be saved.
     let may_fail = has_command || !options.save.is_empty();

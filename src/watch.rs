@@ -63,7 +63,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. To be called when all is attached. `twins`: those that are attached.
+    /// Begins to watch, and says so. To be called when all is attached. `twins`: those that are attached.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl Watch {
             wakeup: Wakeup::new(skel)?,
             tracker: Tracker::default(),
             loss,
-            reporter: Reporter::begin(options, begin)?,
+            reporter: Reporter::new(options, begin)?,
             redaction: options.redaction(),
             look: Look::begin(begin, running_before(options, skel)?.as_ref()),
             running: Vec::new(),
@@ -105,12 +105,9 @@ impl Watch {
         if watch.ends_with_last {
             watch.show_followed(begin, skel)?;
         }
+        stderr::print(format_args!("kernel_and_user_map: {}\n", watch.reporter.greeting()));
+        watch.reporter.begin()?; // a header, which stands above the events
         Ok(watch)
-    }
-
-    /// What to tell a person when the watch begins.
-    pub fn greeting(&self) -> &str {
-        self.reporter.greeting()
     }
 
     fn next(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Next {
@@ -337,6 +334,7 @@ impl Watch {
             running: self.running.clone(),
             fullest: self.schedule.fullest(),
             capacity: self.schedule.capacity(),
+            charset: self.reporter.charset(),
         })
     }
 }

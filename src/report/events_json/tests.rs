@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::process::record::{Common, ProcessId, Program, Usage};
 use crate::process::wait_status::Outcome;
+use crate::report::charset::Charset;
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
     let common =
@@ -21,7 +22,12 @@ fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
     };
     let names = Names { user: None, cgroup: Some("/a".into()) };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+    let mut out = Output {
+        to: &mut bytes,
+        clock: WallClock::default(),
+        window: None,
+        charset: Charset::Utf8,
+    };
     assert!(EventsJson::default().event(&mut out, &event, &names).expect("memory"));
     let text = String::from_utf8(bytes).expect("UTF-8");
     let value = serde_json::from_str(&text).expect("JSON");
