@@ -97,7 +97,6 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
 static __always_inline struct process_info *begin(struct task_struct *leader, enum event event,
 						  struct process_key *key, enum hook hook)
 {
-	const __u64 *comm = (const void *)&leader->comm;
 	__u32 slot = hook, started_by;
 	struct process_info *info;
 	__u64 ids;
@@ -121,9 +120,9 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	info->cgroup_id = bpf_get_current_cgroup_id();
 	info->ppid = leader->real_parent->tgid;
 	info->started_by = started_by;
-	/* The main thread's name: the thread that runs this may have another. It takes two loads. */
-	((__u64 *)info->comm)[0] = comm[0];
-	((__u64 *)info->comm)[1] = comm[1];
+	/* The main threads' names: the thread that runs this may have another, or that forked. */
+	copy_name(info->comm, leader);
+	copy_name(info->parent_comm, leader->real_parent->group_leader);
 	return info;
 }
 

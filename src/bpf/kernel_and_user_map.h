@@ -51,6 +51,7 @@ struct process_info {
 	__u32 pad;
 	struct process_usage usage; /* exit; at an exec only max_rss, of what ran before */
 	__u8 comm[COMM_SIZE];
+	__u8 parent_comm[COMM_SIZE];
 	__u8 filename[FILENAME_SIZE];
 	__u8 args[ARGS_SIZE];
 };
@@ -63,4 +64,4 @@ struct counters {
 };
 
 _Static_assert(sizeof(struct process_key) == 24, "process_key has no hidden padding");
-_Static_assert(sizeof(struct process_info) == 544, "process_info has no hidden padding");
+_Static_assert(sizeof(struct process_info) == 560, "process_info has no hidden padding");

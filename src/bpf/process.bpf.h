@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the kernel knows of a process: whether it has ended, how, and what it has used up.
+ * What the kernel knows of a process: its name, whether it has ended, how, and what it has used
+ * up.
  * A first reading may skip this.
  */
 #pragma once
@@ -40,6 +41,15 @@ static __always_inline __u32 wait_status_of(struct task_struct *task)
 
 	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
 						   task->group_leader->exit_code;
+}
+
+/* A thread's name. It takes two loads, and a helper's call would take longer. */
+static __always_inline void copy_name(__u8 *to, struct task_struct *thread)
+{
+	const __u64 *comm = (const void *)&thread->comm;
+
+	((__u64 *)to)[0] = comm[0];
+	((__u64 *)to)[1] = comm[1];
 }
 
 static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread)

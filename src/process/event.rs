@@ -17,7 +17,7 @@ pub struct Event<'a> {
     /// As they are now, but for the parent: it is that of the last exec that was seen. (Without
     /// one it is that of the exit, when it may be the reaper.)
     pub common: &'a Common,
-    /// The parent's name at that time, if it is known.
+    /// The name that the parent had then, if it is known.
     pub parent: Option<&'a [u8]>,
     /// `None` where it is not known, and for a kernel thread.
     pub program: Option<&'a Program>,

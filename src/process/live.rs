@@ -27,7 +27,6 @@ pub struct Live {
     /// When it called exec; 0 where that was before.
     pub(super) exec_time: u64,
     pub(super) common: Common,
-    pub(super) parent: Option<Rc<[u8]>>,
     pub(super) program: Option<Program>,
 }
 
@@ -62,7 +61,7 @@ impl Live {
             process: self.id(pid),
             exec_id: self.exec_id.unwrap_or(0),
             common: &self.common,
-            parent: self.parent.as_deref(),
+            parent: self.common.parent_comm.as_deref(),
             program: self.program.as_ref(),
             forked: false,
             origin: &self.common,
@@ -97,7 +96,7 @@ impl LiveTable {
         let running = self.processes.iter().filter(|(_, live)| live.was_running());
         let named = running.map(|(&pid, live)| (pid, self.comm_of(live.common.ppid)));
         for (pid, parent) in named.collect::<Vec<_>>() {
-            self.processes.entry(pid).and_modify(|live| live.parent = parent);
+            self.processes.entry(pid).and_modify(|live| live.common.parent_comm = parent);
         }
     }
 
@@ -119,6 +118,11 @@ impl LiveTable {
         };
         live.program.iter_mut().for_each(|program| program.cut(most));
         self.bytes += live.bytes();
+        // The name is in memory once for all children.
+        let parent_comm = self.comm_of(live.common.ppid);
+        if parent_comm == live.common.parent_comm {
+            live.common.parent_comm = parent_comm;
+        }
         self.processes.insert(pid, live);
     }
 

@@ -43,6 +43,8 @@ pub struct Common {
     pub cgroup_id: u64,
     /// Name of the main thread, at most 15 bytes.
     pub comm: Rc<[u8]>,
+    /// The same of the parent, if it is known.
+    pub parent_comm: Option<Rc<[u8]>>,
 }
 
 /// One record of `process_map`: an exec or an exit.

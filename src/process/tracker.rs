@@ -1,6 +1,7 @@
 //! The tracker: records become events, in time order, each once, every exit with its exec.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::event::{Event, EventKind};
 use super::live::{LONG_MAX, Live, LiveTable};
@@ -88,8 +89,8 @@ impl Tracker {
     pub fn add_running(&mut self, running: Running) {
         let Running { process, common, program } = running;
         if self.live.get(process.pid).is_none() {
-            let (start_time, parent) = (process.start_time, None);
-            let live = Live { start_time, exec_id: None, exec_time: 0, common, parent, program };
+            let start_time = process.start_time;
+            let live = Live { start_time, exec_id: None, exec_time: 0, common, program };
             self.live.insert(process.pid, live);
         }
     }
@@ -172,7 +173,6 @@ impl Tracker {
                     start_time: process.start_time,
                     exec_id: Some(record.exec_id),
                     exec_time: record.time,
-                    parent: self.live.comm_of(record.common.ppid),
                     common: record.common,
                     program: Some(program),
                 };
@@ -191,15 +191,17 @@ impl Tracker {
                 let max_rss_kib = usage
                     .max_rss_kib
                     .filter(|&kib| program.is_none_or(|program| kib > program.max_rss_before_kib));
-                let parent = match &known {
-                    Some(live) => live.parent.clone(),
-                    None => self.live.comm_of(record.common.ppid),
-                };
-                let ppid = known.as_ref().map_or(record.common.ppid, |live| live.common.ppid);
-                let common = Common { ppid, ..record.common };
+                let mut common = record.common;
+                if let Some(live) = &known {
+                    // Of one that was running before, it may not be known what the parent was.
+                    let is_same = |_: &Rc<[u8]>| live.common.ppid == common.ppid;
+                    let by_now = common.parent_comm.take().filter(is_same);
+                    common.parent_comm = live.common.parent_comm.clone().or(by_now);
+                    common.ppid = live.common.ppid;
+                }
                 let is_fork = known.is_none() && record.exec_id == parent_exec_id;
                 let forked_from = if is_fork {
-                    self.live.parent_of_fork(ppid, process.start_time, record.exec_id)
+                    self.live.parent_of_fork(common.ppid, process.start_time, record.exec_id)
                 } else {
                     None
                 };
@@ -213,7 +215,7 @@ impl Tracker {
                     process,
                     exec_id: record.exec_id,
                     common: &common,
-                    parent: parent.as_deref(),
+                    parent: common.parent_comm.as_deref(),
                     program: program.or(forked_from.and_then(|live| live.program.as_ref())),
                     forked: forked_from.is_some(),
                     // What `/proc` told of an older process may be from before an exec.

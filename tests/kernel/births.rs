@@ -29,6 +29,7 @@ fn however_a_process_is_born_it_has_its_own_events() {
         let calls_exec = !["fork-exit", "vfork-exit"].contains(&&*ended.name);
         let exec = calls_exec.then(|| args(&["actor", "exit", &code.to_string()]));
         assert_life(&run.of(ended.pid), truth.pid, exec.as_slice(), ended.status);
+        assert!(run.of(ended.pid).iter().all(|event| event["parent"] == "actor"));
         if !calls_exec {
             assert_fork_of(run.exit_of(ended.pid), &truth);
         }
@@ -52,6 +53,8 @@ fn a_daemon_keeps_the_parent_that_it_had_at_exec() {
         let ppid = if when == "before" { middle.pid } else { truth.pid };
         let exec = execs.then(|| args(&["actor", "orphan", &middle.pid.to_string(), "3"]));
         assert_life(&run.of(daemon.pid), ppid, exec.as_slice(), daemon.status);
+        // Of the one in the middle, which calls no exec, no event has told until then.
+        assert!(run.of(daemon.pid).iter().all(|event| event["parent"] == "actor"));
         if !execs {
             assert_fork_of(run.exit_of(daemon.pid), truth);
         }

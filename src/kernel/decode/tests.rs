@@ -25,6 +25,7 @@ fn exec_info(argv: &[u8], args_size: u32) -> types::process_info {
         ..Default::default()
     };
     info.comm[..3].copy_from_slice(b"ls\0");
+    info.parent_comm[..3].copy_from_slice(b"sh\0");
     info.filename[..8].copy_from_slice(b"/bin/ls\0");
     info.args[..argv.len()].copy_from_slice(argv);
     info
@@ -55,7 +56,8 @@ fn an_exec_keeps_every_field() {
                 gid: 100,
                 started_by: 3,
                 cgroup_id: 5,
-                comm: Rc::from(*b"ls")
+                comm: Rc::from(*b"ls"),
+                parent_comm: Some(Rc::from(*b"sh")),
             },
             kind: Kind::Exec(Program::new(Some(b"/bin/ls".to_vec()), b"ls\0-l\0".to_vec(), 6)),
         }

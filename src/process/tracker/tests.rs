@@ -210,6 +210,24 @@ fn the_exit_of_an_older_process_has_its_command_and_parent() {
 }
 
 #[test]
+fn of_an_older_process_the_exit_names_the_parent_if_that_is_the_same() {
+    for (ppid, expected) in [(3, Some(&b"parent"[..])), (4, None)] {
+        let mut tracker = Tracker::default();
+        tracker.add_running(running(7, 12, 3, "older"));
+        tracker.name_parents_of_running();
+        let mut ended = exit(7, 123_456_789, 5, 200_000_000, 4);
+        ended.common.ppid = ppid;
+        ended.common.parent_comm = Some(Rc::from(*b"parent"));
+        add(&mut tracker, [ended]);
+        let check = |event: &Event<'_>| {
+            assert_eq!((event.common.ppid, event.parent), (3, expected));
+            Ok::<(), Infallible>(())
+        };
+        tracker.events_before(u64::MAX, check).expect("infallible");
+    }
+}
+
+#[test]
 fn an_older_process_that_calls_exec_is_known_by_its_new_program() {
     let mut tracker = Tracker::default();
     tracker.add_running(running(7, 12, 3, "older"));
@@ -245,11 +263,16 @@ fn the_peak_of_what_ran_before_is_not_taken_for_the_programs_own() {
 #[test]
 fn the_parent_is_named_as_it_was_at_the_exec() {
     let mut tracker = Tracker::default();
-    let mut child = exec(8, 100, 1, 120, "child");
-    child.common.ppid = 7;
-    let mut child_exit = exit(8, 100, 1, 140, 0);
-    child_exit.common.ppid = 1;
-    add(&mut tracker, [exec(7, 100, 1, 110, "parent"), child, exit(7, 100, 1, 130, 0), child_exit]);
+    let child_of = |mut record: Record, ppid, name: &str| {
+        record.common.ppid = ppid;
+        record.common.parent_comm = Some(name.as_bytes().into());
+        record
+    };
+    // The parent is one that calls no exec, such as a subshell: it is known by its child alone.
+    let child = child_of(exec(8, 100, 1, 120, "child"), 7, "sh");
+    let child_exit = child_of(exit(8, 100, 1, 140, 0), 1, "init");
+    let fork_exit = child_of(exit(9, 100, 1, 150, 0), 1, "init");
+    add(&mut tracker, [child, child_exit, fork_exit]);
     let mut parents = Vec::new();
     tracker
         .events_before(u64::MAX, |event| {
@@ -257,8 +280,8 @@ fn the_parent_is_named_as_it_was_at_the_exec() {
             Ok::<(), Infallible>(())
         })
         .expect("infallible");
-    let comm = Some(b"comm".to_vec());
-    assert_eq!(parents, [(7, 1, None), (8, 7, comm.clone()), (7, 1, None), (8, 7, comm)]);
+    let [sh, init] = [b"sh".as_slice(), b"init"].map(|name| Some(name.to_vec()));
+    assert_eq!(parents, [(8, 7, sh.clone()), (8, 7, sh), (9, 1, init)]);
 }
 
 #[test]

@@ -7,8 +7,15 @@ use crate::process::wait_status::Outcome;
 use crate::report::charset::Charset;
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
-    let common =
-        Common { ppid: 1, uid: 1000, gid: 100, started_by: 3, cgroup_id: 5, comm: (*b"ls").into() };
+    let common = Common {
+        ppid: 1,
+        uid: 1000,
+        gid: 100,
+        started_by: 3,
+        cgroup_id: 5,
+        comm: (*b"ls").into(),
+        parent_comm: None,
+    };
     let event = Event {
         kind,
         time: 1_500_000_001,
