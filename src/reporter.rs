@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use anyhow::{Error, Result};
 
+use crate::greeting;
 use crate::options::Options;
 use crate::process::event::{Alive, Event, EventKind};
 use crate::process::live::Live;
@@ -16,9 +17,7 @@ use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::outlet::Outlet;
 use crate::report::sink::Sink;
-use crate::report::{
-    self, Begin, Choice, Format, Output, Report, TimeStyle, View, Watched, columns,
-};
+use crate::report::{self, Begin, Choice, Output, Report, Watched};
 use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
@@ -72,7 +71,7 @@ impl Reporter {
             begin,
             all: options.all,
             charset,
-            greeting: greeting(options),
+            greeting: greeting::of(options),
             printed: Reported::default(),
             written: Reported::default(),
             hidden: 0,
@@ -292,7 +291,7 @@ fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outl
         colour: sink.wants_colour(options.color),
         charset,
         started,
-        ancestors: false,
+        ancestors: options.ancestors,
     };
     // A command goes on to its end, so its watch does, too; and files are to be saved.
     let may_fail = has_command || !options.save.is_empty();
@@ -302,21 +301,4 @@ fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outl
         Outlet::file(&saved.path, chosen)
     });
     [Ok(main)].into_iter().chain(saved).collect()
-}
-
-fn greeting(options: &Options) -> String {
-    let zone = if options.output == Format::Table
-        && options.view != View::Tree
-        && options.time != TimeStyle::None
-    {
-        format!("times are {}; ", columns::zone_name(options.time))
-    } else {
-        String::new()
-    };
-    if !options.command.is_empty() {
-        return format!("{zone}following the command to its end");
-    }
-    let what = if options.follow.is_empty() { "watching" } else { "following the" };
-    let end = if options.view == View::Tree { ", and the tree follows" } else { "" };
-    format!("{what} execs and exits; {zone}Ctrl-C ends it{end}")
 }

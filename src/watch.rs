@@ -89,7 +89,7 @@ impl Watch {
             shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
-            tracker: Tracker::default(),
+            tracker: Tracker::new(options.ancestors),
             loss,
             reporter: Reporter::new(options, begin)?,
             redaction: options.redaction(),
@@ -273,6 +273,7 @@ impl Watch {
             }
             tracker.add(record);
         }
+        look.link(tracker);
         tracker.events_before(before, |event| reporter.event(event))?;
         for process in look.gone_before(before) {
             // All that is older is reported, so what is noticed here gets this time.

@@ -1,17 +1,15 @@
 //! Columns that several tables have, and what they look like.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthChar as _;
 
 use super::charset::Charset;
-use super::layout::Field;
-use super::word::{CUT, Word, is_unseen};
+use super::word::{CUT, Word};
 use super::{Output, TimeStyle};
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
@@ -21,9 +19,6 @@ use crate::process::wall_clock::WallClock;
 pub const BOLD: Style = Style::new().bold();
 pub const RED: Style = AnsiColor::Red.on_default();
 pub const DIM: Style = Style::new().dimmed();
-
-/// Columns of a user's name, where nothing limits them.
-const USER_COLUMNS: usize = 10;
 
 /// A style, if there are colours.
 pub fn style(style: Style, colour: bool) -> Style {
@@ -126,58 +121,6 @@ pub fn zone_name(style: TimeStyle) -> String {
     }
 }
 
-/// Adds what many tables have in common of a process: who it is, whose, and who started it. In
-/// `columns`, if they are limited.
-pub fn push_field(
-    line: &mut String,
-    field: Field,
-    event: &Event<'_>,
-    names: &Names,
-    columns: Option<usize>,
-    charset: Charset,
-) {
-    // Writing to a String does not fail.
-    let _ = match (field, event.parent) {
-        (Field::Pid, _) => write!(line, "{}", event.process.pid),
-        (Field::Ppid, _) => write!(line, "{}", event.common.ppid),
-        (Field::User, _) => {
-            let columns = columns.unwrap_or(USER_COLUMNS);
-            push_user(line, names.user.as_deref(), event.common.uid, columns, charset)
-        }
-        (Field::Parent, Some(parent)) => {
-            write!(line, "{}", Word::new(parent).in_charset(charset))
-        }
-        _ => line.write_str("-"),
-    };
-}
-
-/// A user's name; one that does not fit ends in `+`.
-fn push_user(
-    line: &mut String,
-    user: Option<&str>,
-    uid: u32,
-    columns: usize,
-    charset: Charset,
-) -> fmt::Result {
-    let Some(user) = user else { return write!(line, "{uid}") };
-    let is_plain = |c: char| !c.is_control() && !is_unseen(c) && charset.has(c);
-    let user: Cow<'_, str> = match user.chars().all(is_plain) {
-        true => user.into(),
-        false => Word::new(user.as_bytes()).in_charset(charset).to_string().into(),
-    };
-    if user.width() <= columns {
-        return line.write_str(&user);
-    }
-    let mut left = columns.saturating_sub(1);
-    line.extend(user.chars().take_while(|c| {
-        let width = c.width().unwrap_or(0);
-        let fits = width <= left;
-        left = left.saturating_sub(width);
-        fits
-    }));
-    line.write_char('+')
-}
-
 /// Puts the last column into `command`: the command line as a shell would take it, so that no
 /// argument can forge a line or drive the terminal; `[comm]` where it is not known. Before it
 /// stands the container, as `@` and the first 12 digits of its id, and `(fork)` where it is that
@@ -269,20 +212,6 @@ mod tests {
         assert_eq!(text, "日本…");
         cut(&mut text, 4);
         assert_eq!(text, "日…");
-    }
-
-    #[test]
-    fn long_user_names_keep_the_columns() {
-        let user = |user: Option<&str>, uid, columns, charset| {
-            let mut line = String::new();
-            push_user(&mut line, user, uid, columns, charset).expect("memory");
-            line
-        };
-        assert_eq!(user(Some("systemd-network"), 1, 10, Charset::Utf8), "systemd-n+");
-        assert_eq!(user(Some("www-data"), 33, 6, Charset::Utf8), "www-d+");
-        assert_eq!(user(Some("alice"), 1000, 10, Charset::Utf8), "alice");
-        assert_eq!(user(None, 1000, 10, Charset::Utf8), "1000");
-        assert!(user(Some("zoë"), 1000, 10, Charset::Ascii).is_ascii());
     }
 
     /// What is told of a time, in so many columns.

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::columns::{BOLD, DIM, RED, TimeColumn, push_field, set_command, style, write_loss};
+use super::columns::{BOLD, DIM, RED, TimeColumn, set_command, style, write_loss};
+use super::fields::push_field;
 use super::layout::{EVENTS, Field, Layout};
 use super::units::{format_duration, format_outcome};
 use super::{Begin, Output, Report};

@@ -22,6 +22,7 @@ pub mod columns;
 pub mod command_totals;
 pub mod events_json;
 pub mod events_table;
+pub mod fields;
 pub mod filter;
 pub mod json;
 pub mod layout;

@@ -5,7 +5,8 @@ use std::io::{self, Write as _};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::columns::{BOLD, TimeColumn, push_field, set_command, style, write_loss};
+use super::columns::{BOLD, TimeColumn, set_command, style, write_loss};
+use super::fields::push_field;
 use super::json::{self, Time, process_fields, write_value};
 use super::layout::{Field, Layout, PROCESSES};
 use super::units::format_duration;
