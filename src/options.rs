@@ -119,7 +119,8 @@ pub struct Options {
     #[arg(long, value_name = "REGEX")]
     pub redact: Vec<Regex>,
 
-    /// Times in the table: of day here, of day in UTC, since the start, or none
+    /// Times in the table: of day here, of day in UTC, date and time here with the zone's offset
+    /// (for logs), since the start, or none
     #[arg(short, long, value_name = "TIME", value_enum, default_value = "local")]
     pub time: TimeStyle,
 

@@ -82,9 +82,11 @@ fn printed(
         forked: false,
         origin: &common,
     };
+    // Names of users come from elsewhere, too.
+    let names = Names { user: Some(String::from_utf8_lossy(comm).into()), cgroup: None };
     let mut bytes = Vec::new();
     let mut out = Output { to: &mut bytes, clock: WallClock::default(), window, charset };
-    report.event(&mut out, &event, &Names::default()).expect("memory");
+    report.event(&mut out, &event, &names).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }
 
