@@ -25,7 +25,7 @@ pub enum Charset {
 impl Charset {
     /// That of the locale which the environment names.
     pub fn of_environment() -> Self {
-        Self::of_locale(|name| env::var_os(name))
+        Self::of_locale(env::var_os)
     }
 
     /// The first of these variables that says something decides (POSIX, "Internationalization

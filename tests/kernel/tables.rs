@@ -144,7 +144,7 @@ fn ctrl_c_leaves_whole_lines_below_the_greeting() {
         assert!(lines[1].starts_with("TIME "), "{lines:#?}");
         let (events, account) = lines[2..].split_at(2);
         let is_event = |line: &&str| line.as_bytes().get(2) == Some(&b':');
-        assert!(events.iter().all(|line| is_event(&line)), "{lines:#?}");
+        assert!(events.iter().all(is_event), "{lines:#?}");
         assert!(account[0].starts_with("kernel_and_user_map: "), "{lines:#?}");
         assert!(account[1..].iter().all(|line| line.starts_with("  ")), "{lines:#?}");
     }
