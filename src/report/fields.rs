@@ -84,7 +84,8 @@ fn push_user(
     charset: Charset,
 ) -> fmt::Result {
     let Some(user) = user else { return write!(line, "{uid}") };
-    let is_plain = |c: char| !c.is_control() && !is_unseen(c) && charset.has(c);
+    let is_word = |c: char| c.is_alphanumeric() && !is_unseen(c) && charset.has(c);
+    let is_plain = |c: char| c.is_ascii_graphic() || is_word(c);
     let user: Cow<'_, str> = match user.chars().all(is_plain) {
         true => user.into(),
         false => Word::new(user.as_bytes()).in_charset(charset).to_string().into(),
