@@ -57,6 +57,11 @@ pub struct Options {
     #[arg(long)]
     pub all: bool,
 
+    /// Show all that is known of who started a process, up to init: with -o json as `ancestors`, in
+    /// a table as a column
+    #[arg(long)]
+    pub ancestors: bool,
+
     /// Follow this process, and all that it starts from now on; may be given several times
     #[arg(long, value_name = "PID", conflicts_with = "pid", value_parser = pid,
           value_delimiter = ',', allow_negative_numbers = true)]
@@ -137,7 +142,8 @@ pub struct Options {
     #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub redact: Vec<Regex>,
 
-    /// Times in the table: of day here, of day in UTC, since the start, or none
+    /// Times in the table: of day here, of day in UTC, date and time here with the zone's offset
+    /// (for logs), since the start, or none
     #[arg(short, long, value_name = "TIME", value_enum, default_value = "local")]
     pub time: TimeStyle,
 
@@ -218,6 +224,10 @@ impl Options {
             (
                 self.all && self.view == View::Events,
                 "--all is for --view processes and --view tree",
+            ),
+            (
+                self.ancestors && self.view == View::Tree,
+                "--ancestors is for the other views: --view tree shows who started whom",
             ),
         ]
         .into_iter()

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::ancestors::Ancestor;
+
 /// One process for ever: a pid may be reused, but not with the same start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId {
@@ -45,6 +47,9 @@ pub struct Common {
     pub comm: Rc<[u8]>,
     /// The same of the parent, if it is known.
     pub parent_comm: Option<Rc<[u8]>>,
+    /// Where they are asked for, what the tracker knows of the ancestors, the parent first. No
+    /// record has them.
+    pub ancestors: Option<Rc<[Ancestor]>>,
 }
 
 /// One record of `process_map`: an exec or an exit.

@@ -156,7 +156,7 @@ fn a_full_disk_is_one_error_and_the_account_still_balances() {
 }
 
 #[test]
-fn a_full_device_refuses_the_first_line_and_nothing_is_watched() {
+fn a_full_device_refuses_the_first_line_and_the_watch_ends() {
     let _machine = share_machine();
     for options in [&[][..], &["-o", "json"]] {
         let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
@@ -165,7 +165,7 @@ fn a_full_device_refuses_the_first_line_and_nothing_is_watched() {
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         let run = Run { status: output.status, events: Vec::new(), stdout: String::new(), stderr };
         assert_one_error_about_stdout(&run);
-        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        assert_eq!(run.stderr.lines().count(), 2, "the greeting, and why: {}", run.stderr);
     }
 }
 
