@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::closing_account::ClosingAccount;
 use super::filter::{EventName, Filter};
-use super::json::{Time, write_line};
+use super::json::{LineTime, write_line};
 use super::{Begin, Output, Report};
+use crate::process::loss::Loss;
 
 /// Prints both, whatever is printed in between.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl Report for WatchJson {
     fn begin(&mut self, out: &mut Output<'_>, begin: &Begin) -> io::Result<()> {
         let line = BeginLine {
             event: "begin",
-            time: Time(out.clock.utc(begin.time)),
+            time: LineTime(out.clock.utc(begin.time)),
             version: env!("CARGO_PKG_VERSION"),
             host_name: &begin.host_name,
             boot_id: begin.boot_id.as_deref(),
@@ -29,25 +30,10 @@ impl Report for WatchJson {
     }
 
     fn account(&mut self, out: &mut Output<'_>, account: &ClosingAccount) -> io::Result<()> {
-        let ClosingAccount { reported, loss, .. } = account;
         let line = EndLine {
             event: "end",
-            time: Time(out.clock.utc(account.end)),
-            run_time_ns: account.end.saturating_sub(account.begin),
-            reported_execs: reported.execs,
-            reported_exits: reported.exits,
-            ended_unseen: reported.lost_exits,
-            hidden: account.hidden,
-            dropped_execs: loss.dropped_execs,
-            dropped_exits: loss.dropped_exits,
-            missed_execs_at_most: loss.missed_execs_at_most,
-            missed_exits_at_most: loss.missed_exits_at_most,
-            dropped_forks: loss.dropped_forks,
-            missed_forks_at_most: loss.missed_forks_at_most,
-            unwritten: account.unwritten,
-            running: account.running.iter().map(|running| running.process.pid).collect(),
-            fullest: account.fullest,
-            capacity: account.capacity,
+            time: LineTime(out.clock.utc(account.end)),
+            account: AccountFields::of(account),
         };
         write_line(out, &line)
     }
@@ -56,7 +42,8 @@ impl Report for WatchJson {
 #[derive(Serialize)]
 struct BeginLine<'a> {
     event: &'static str,
-    time: Time,
+    #[serde(flatten)]
+    time: LineTime,
     version: &'static str,
     host_name: &'a str,
     boot_id: Option<&'a str>,
@@ -66,7 +53,7 @@ struct BeginLine<'a> {
 
 /// The options that select, under their names. Those that were not given are left out.
 #[derive(Serialize)]
-struct FilterFields<'a> {
+pub struct FilterFields<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<u32>,
     #[serde(skip_serializing_if = "<[u32]>::is_empty")]
@@ -82,13 +69,13 @@ struct FilterFields<'a> {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     failed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    min_duration_ns: Option<u128>,
+    min_duration_ns: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     event: Option<EventName>,
 }
 
 impl<'a> FilterFields<'a> {
-    fn of(filter: &'a Filter) -> Self {
+    pub fn of(filter: &'a Filter) -> Self {
         Self {
             user: filter.user,
             pid: &filter.pids,
@@ -97,29 +84,53 @@ impl<'a> FilterFields<'a> {
             cgroup: filter.cgroup.as_deref(),
             container: filter.container.as_deref(),
             failed: filter.failed,
-            min_duration_ns: filter.min_duration.map(|least| least.as_nanos()),
+            min_duration_ns: filter
+                .min_duration
+                .map(|least| u64::try_from(least.as_nanos()).unwrap_or(u64::MAX)),
             event: filter.event,
         }
     }
 }
 
 #[derive(Serialize)]
-struct EndLine {
+struct EndLine<'a> {
     event: &'static str,
-    time: Time,
+    #[serde(flatten)]
+    time: LineTime,
+    #[serde(flatten)]
+    account: AccountFields<'a>,
+}
+
+/// What came of a watch.
+#[derive(Serialize)]
+pub struct AccountFields<'a> {
     run_time_ns: u64,
     reported_execs: u64,
     reported_exits: u64,
     ended_unseen: u64,
     hidden: u64,
-    dropped_execs: u64,
-    dropped_exits: u64,
-    missed_execs_at_most: u64,
-    missed_exits_at_most: u64,
-    dropped_forks: u64,
-    missed_forks_at_most: u64,
+    #[serde(flatten)]
+    loss: &'a Loss,
     unwritten: u64,
     running: Vec<u32>,
     fullest: u64,
     capacity: u64,
+}
+
+impl<'a> AccountFields<'a> {
+    pub fn of(account: &'a ClosingAccount) -> Self {
+        let ClosingAccount { reported, running, .. } = account;
+        Self {
+            run_time_ns: account.end.saturating_sub(account.begin),
+            reported_execs: reported.execs,
+            reported_exits: reported.exits,
+            ended_unseen: reported.lost_exits,
+            hidden: account.hidden,
+            loss: &account.loss,
+            unwritten: account.unwritten,
+            running: running.iter().map(|running| running.process.pid).collect(),
+            fullest: account.fullest,
+            capacity: account.capacity,
+        }
+    }
 }
