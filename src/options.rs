@@ -177,6 +177,8 @@ impl Options {
             Some("--run-as is for a COMMAND")
         } else if self.view == View::Tree && self.filter().is_some() {
             Some("filters choose events, and --view tree shows the whole tree of processes")
+        } else if self.output == Format::Ecs && (self.view != View::Events || self.summary) {
+            Some("-o ecs is for events alone: for other views, and --summary, there is -o json")
         } else {
             None
         }

@@ -18,6 +18,7 @@ use crate::process::wall_clock::WallClock;
 pub mod closing_account;
 pub mod columns;
 pub mod command_totals;
+pub mod events_ecs;
 pub mod events_json;
 pub mod events_table;
 pub mod filter;
@@ -150,6 +151,8 @@ pub enum Format {
     Table,
     /// JSON Lines, one object a line, for programs
     Json,
+    /// JSON Lines by the Elastic Common Schema
+    Ecs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -212,7 +215,7 @@ pub fn chosen(choice: Choice) -> Chosen {
     let Choice { format, view, totals, all, time, colour, started } = choice;
     let time = || columns::TimeColumn::new(time, started);
     let mut reports: Vec<Box<dyn Report>> = match format {
-        Format::Table => Vec::new(),
+        Format::Table | Format::Ecs => Vec::new(),
         Format::Json => vec![Box::new(watch_json::WatchJson)],
     };
     let mut tree: Option<Box<dyn TreeReport>> = None;
@@ -221,6 +224,8 @@ pub fn chosen(choice: Choice) -> Chosen {
             reports.push(Box::new(events_table::EventsTable::new(time(), colour)));
         }
         (View::Events, Format::Json) => reports.push(Box::new(events_json::EventsJson::default())),
+        // That schema is about events; the options ask for nothing else.
+        (_, Format::Ecs) => reports.push(Box::new(events_ecs::EventsEcs::default())),
         (View::Processes, Format::Table) => {
             reports.push(Box::new(processes::ProcessesTable::new(time(), colour)));
         }
@@ -233,7 +238,7 @@ pub fn chosen(choice: Choice) -> Chosen {
     if totals {
         let as_json = match format {
             Format::Table => false,
-            Format::Json => true,
+            Format::Json | Format::Ecs => true,
         };
         reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }
