@@ -11,6 +11,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod ecs;
 mod edges;
 mod ends;
 mod execs;
@@ -27,6 +28,8 @@ mod names;
 mod namespaces;
 mod running;
 mod saved;
+#[path = "../common/schema.rs"]
+mod schema;
 mod signals;
 mod soak;
 mod storms;
