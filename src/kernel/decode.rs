@@ -82,6 +82,7 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
             comm: until_nul(&v.comm).into(),
             // 0: the idle task, which is no process.
             parent_comm: (v.ppid != 0).then(|| until_nul(&v.parent_comm).into()),
+            parent_start: None, // which the tracker fills in
         },
         kind,
     })

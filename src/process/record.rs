@@ -45,6 +45,8 @@ pub struct Common {
     pub comm: Rc<[u8]>,
     /// The same of the parent, if it is known.
     pub parent_comm: Option<Rc<[u8]>>,
+    /// When the parent was created (boot-clock nanoseconds), if that is known.
+    pub parent_start: Option<u64>,
 }
 
 /// One record of `process_map`: an exec or an exit.

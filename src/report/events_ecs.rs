@@ -94,6 +94,9 @@ impl EventsEcs {
         let filename = program.and_then(|program| program.filename.as_deref());
         let executable = program.and_then(executable);
         let name = executable.map_or(&*common.comm, |path| whole_name(path, &common.comm));
+        let parent =
+            common.parent_start.map(|start_time| ProcessId { pid: common.ppid, start_time });
+        let is_cut = program.and_then(|program| if_true(program.filename_truncated));
         let mut line = json!({
             "event": {
                 "kind": "event",
@@ -108,7 +111,11 @@ impl EventsEcs {
                 "args_count": texts.as_ref().map(Vec::len),
                 "args": texts,
                 "start": Time(clock.utc(event.process.start_time)),
-                "parent": { "pid": if_not_0(common.ppid), "name": event.parent.map(lossy) },
+                "parent": {
+                    "pid": if_not_0(common.ppid),
+                    "entity_id": parent.map(|parent| self.entity_id(parent)),
+                    "name": event.parent.map(lossy),
+                },
             },
             "user": { "id": common.uid.to_string(), "name": names.user.as_deref() },
             "group": { "id": common.gid.to_string() },
@@ -118,7 +125,7 @@ impl EventsEcs {
                 "comm_raw": Raw::of(&common.comm),
                 "filename": filename.filter(|_| executable.is_none()).map(lossy),
                 "filename_raw": filename.and_then(Raw::of),
-                "filename_truncated": program.and_then(|program| if_true(program.filename_truncated)),
+                "filename_truncated": is_cut,
                 "args_raw": args.and_then(Raw::of_any),
                 "args_truncated": program.and_then(|program| if_true(program.args_truncated())),
                 "forked": if_true(event.forked),

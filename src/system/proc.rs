@@ -79,6 +79,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
             comm: comm_of(stat.pid.unsigned_abs())?.into(),
             parent_comm: None, // which Tracker::name_parents_of_running fills in
+            parent_start: None,
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     })

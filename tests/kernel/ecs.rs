@@ -73,6 +73,18 @@ fn the_same_events_are_told_by_the_elastic_common_schema() {
 }
 
 #[test]
+fn a_parent_has_the_id_that_its_own_events_have() {
+    let _machine = share_machine();
+    let ecs = watch(&[]);
+    let (parent, _) = run_to_end(&mut play(&["storm", "3", "1"]));
+    let run = ecs.finish();
+    let id = &of(&run, parent)[0]["process"]["entity_id"];
+    let children = run.events.iter().filter(|line| line["process"]["parent"]["pid"] == parent);
+    let ids: Vec<_> = children.map(|line| &line["process"]["parent"]["entity_id"]).collect();
+    assert_eq!(ids, [id; 6]);
+}
+
+#[test]
 fn the_schema_has_events_alone_and_a_file_keeps_its_own_format() {
     for options in [&["--view", "tree"][..], &["--view", "processes"], &["--summary"]] {
         let mut command = std::process::Command::new(program());

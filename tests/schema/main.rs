@@ -85,7 +85,11 @@ proptest! {
         forked: bool, has_names: bool, lost: u16,
     ) {
         let cgroup_id = cgroup_id.into();
-        let common = Common { ppid, uid, gid, started_by, cgroup_id, comm: comm.into(), ..Common::default() };
+        let parent_start = parent.as_ref().map(|_| 12);
+        let comm = comm.into();
+        let common = Common {
+            ppid, uid, gid, started_by, cgroup_id, comm, parent_start, ..Common::default()
+        };
         let program = program.map(|(filename, argv, is_cut)| {
             let size = argv.len() + usize::from(is_cut);
             Program::new(filename, argv, size)

@@ -31,7 +31,15 @@ fn printed(print: impl FnOnce(&mut EventsEcs, &mut Output<'_>)) -> Vec<Value> {
 /// The line of one event.
 fn line_of(kind: EventKind, comm: &[u8], program: Option<&Program>) -> Value {
     let comm = comm.into();
-    let common = Common { ppid: 1, uid: 1000, gid: 100, cgroup_id: 5, comm, ..Common::default() };
+    let common = Common {
+        ppid: 1,
+        uid: 1000,
+        gid: 100,
+        cgroup_id: 5,
+        comm,
+        parent_start: Some(12),
+        ..Common::default()
+    };
     let event = Event {
         kind,
         time: 1_500_000_001,
@@ -71,13 +79,15 @@ fn an_exec_has_its_fields_and_no_others() {
             "process": {
                 "pid": 7, "entity_id": "b007-7-1000000000", "name": "ls", "executable": "/bin/ls",
                 "args": ["ls", "a b", ""], "args_count": 3, "command_line": "ls a b ",
-                "start": "1970-01-01T00:00:01.000000000Z", "parent": { "pid": 1, "name": "init" },
+                "start": "1970-01-01T00:00:01.000000000Z",
+                "parent": { "pid": 1, "entity_id": "b007-1-12", "name": "init" },
             },
             "user": { "id": "1000", "name": "alice" },
             "group": { "id": "100" },
             "container": { "id": ID },
             "host": { "name": "alpha", "boot": { "id": "b007" }, "os": { "kernel": "6.12.48" } },
-            "kernel_and_user_map": { "exec_id": 3, "cgroup_id": 5, "cgroup": format!("/docker/{ID}") },
+            "kernel_and_user_map":
+                { "exec_id": 3, "cgroup_id": 5, "cgroup": format!("/docker/{ID}") },
         })
     );
 }

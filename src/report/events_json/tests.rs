@@ -14,6 +14,7 @@ fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
         cgroup_id: 5,
         comm: (*b"ls").into(),
         parent_comm: None,
+        parent_start: None,
     };
     let event = Event {
         kind,
