@@ -44,7 +44,7 @@ fn track_and_print(bencher: Bencher<'_, '_>, mut report: impl Report) {
 #[divan::bench]
 fn track_and_print_table(bencher: Bencher<'_, '_>) {
     let time = TimeColumn::new(TimeStyle::Local, 0);
-    track_and_print(bencher, EventsTable::new(time, false));
+    track_and_print(bencher, EventsTable::new(time, false, false));
 }
 
 #[divan::bench]

@@ -14,6 +14,7 @@
 //! reports). ARCHITECTURE.md has the reasons.
 
 pub mod follow;
+mod greeting;
 pub mod kernel;
 pub mod look;
 pub mod options;

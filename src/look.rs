@@ -16,6 +16,10 @@ const STEP: usize = 8;
 /// wait, since the process may end at any time, but the map fills up meanwhile.
 const COMPLETED_A_READ: usize = 256;
 
+/// So many links between a process and its known ancestors are asked for in one read at most, at
+/// two small files each. They can't wait either.
+const LINKED_A_READ: usize = 256;
+
 /// The questions that are still to be asked.
 #[derive(Debug)]
 pub struct Look {
@@ -114,6 +118,17 @@ impl Look {
             if let Some(argv) = proc::argv_of(record.process) {
                 program.complete(argv);
             }
+        }
+    }
+
+    /// Asks for the ancestors of those that called exec, where no record tells of one, such as of a
+    /// subshell, while it lives.
+    pub fn link(&self, tracker: &mut Tracker) {
+        let mut unknown = tracker.unknown_ancestors();
+        for _ in 0..LINKED_A_READ {
+            let Some(next) = unknown.pop().filter(|_| self.has_proc) else { return };
+            let link = proc::link_of(next.pid, next.started_by);
+            unknown.extend(link.and_then(|(process, link)| tracker.add_link(process, link)));
         }
     }
 

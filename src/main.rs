@@ -58,7 +58,6 @@ fn run(options: &Options) -> Result<ExitCode> {
     let mut watch = Watch::begin(options, &mut skel, twins)?;
 
     // Read and report, until Ctrl-C.
-    stderr::print(format_args!("kernel_and_user_map: {}\n", watch.greeting()));
     stop.let_command_go()?;
     let result = read_and_report(&mut skel, &mut watch, &stop);
     if !result.as_ref().is_err_and(is_broken_pipe) {

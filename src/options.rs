@@ -53,6 +53,11 @@ pub struct Options {
     #[arg(long)]
     pub all: bool,
 
+    /// Show all that is known of who started a process, up to init: with -o json as `ancestors`, in
+    /// a table as a column
+    #[arg(long)]
+    pub ancestors: bool,
+
     /// Follow this process, and all that it starts from now on; may be given several times
     #[arg(long, value_name = "PID", conflicts_with = "pid")]
     pub follow: Vec<u32>,
@@ -179,6 +184,8 @@ impl Options {
             Some("filters choose events, and --view tree shows the whole tree of processes")
         } else if self.output == Format::Ecs && (self.view != View::Events || self.summary) {
             Some("-o ecs is for events alone: for other views, and --summary, there is -o json")
+        } else if self.ancestors && self.view == View::Tree {
+            Some("--ancestors is for the other views: --view tree shows who started whom")
         } else {
             None
         }

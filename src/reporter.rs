@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use anyhow::{Error, Result};
 
+use crate::greeting;
 use crate::options::Options;
 use crate::process::event::{Alive, Event, EventKind};
 use crate::process::live::Live;
@@ -11,13 +12,12 @@ use crate::process::loss::Loss;
 use crate::process::record::ProcessId;
 use crate::process::tree::TreeBuilder;
 use crate::process::wall_clock::WallClock;
+use crate::report::charset::Charset;
 use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::outlet::Outlet;
 use crate::report::sink::Sink;
-use crate::report::{
-    self, Begin, Choice, Format, Output, Report, TimeStyle, View, Watched, columns,
-};
+use crate::report::{self, Begin, Choice, Output, Report, Watched};
 use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
@@ -38,6 +38,8 @@ pub struct Reporter {
     begin: Begin,
     /// Whether the processes that were running before are reported, too.
     all: bool,
+    /// Of what a person reads.
+    charset: Charset,
     greeting: String,
     printed: Reported,
     written: Reported,
@@ -45,22 +47,22 @@ pub struct Reporter {
 }
 
 impl Reporter {
-    /// Begins with what comes before the first event of a watch that began at `time`
-    /// (boot-clock nanoseconds).
+    /// For a watch that began at `time` (boot-clock nanoseconds).
     ///
     /// # Errors
     ///
-    /// When a file can't be opened or written to.
-    pub fn begin(options: &Options, time: u64) -> Result<Self> {
+    /// When a file can't be opened.
+    pub fn new(options: &Options, time: u64) -> Result<Self> {
         let (host_name, kernel_release) = host::name_and_release();
         let filter = options.filter();
         let boot_id = host::boot_id();
         let begin = Begin { time, host_name, boot_id, kernel_release, filter: filter.clone() };
-        let outlets = outlets(options, time)?;
+        let charset = Charset::of_environment();
+        let outlets = outlets(options, time, charset)?;
         let follows = options.follows();
         let kept = if options.command.is_empty() { KEPT } else { usize::MAX };
         let has_tree = outlets.iter().any(Outlet::has_tree);
-        let mut reporter = Self {
+        Ok(Self {
             filter,
             names: NameLookup::default(),
             clock: clock::wall_clock(),
@@ -68,17 +70,30 @@ impl Reporter {
             tree: has_tree.then(|| TreeBuilder::new(follows, kept)),
             begin,
             all: options.all,
-            greeting: greeting(options),
+            charset,
+            greeting: greeting::of(options),
             printed: Reported::default(),
             written: Reported::default(),
             hidden: 0,
-        };
-        let Self { outlets, clock, begin, .. } = &mut reporter;
+        })
+    }
+
+    /// Reports what comes before the first event.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written.
+    pub fn begin(&mut self) -> Result<()> {
+        let Self { outlets, clock, begin, .. } = self;
         for outlet in outlets {
             outlet.each(*clock, |report, out| report.begin(out, begin).map(|()| true))?;
         }
-        reporter.flush()?;
-        Ok(reporter)
+        self.flush()
+    }
+
+    /// In which characters a person is told something.
+    pub fn charset(&self) -> Charset {
+        self.charset
     }
 
     /// What to tell a person when the watch begins.
@@ -260,7 +275,7 @@ impl Reporter {
 }
 
 /// The main one first.
-fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
+fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outlet>> {
     let has_command = !options.command.is_empty();
     let sink = match &options.to {
         Some(path) => Sink::appending(path)?,
@@ -274,7 +289,9 @@ fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
         all: options.all,
         time: options.time,
         colour: sink.wants_colour(options.color),
+        charset,
         started,
+        ancestors: options.ancestors,
     };
     // A command goes on to its end, so its watch does, too; and files are to be saved.
     let may_fail = has_command || !options.save.is_empty();
@@ -284,21 +301,4 @@ fn outlets(options: &Options, started: u64) -> Result<Vec<Outlet>> {
         Outlet::file(&saved.path, chosen)
     });
     [Ok(main)].into_iter().chain(saved).collect()
-}
-
-fn greeting(options: &Options) -> String {
-    let zone = if options.output == Format::Table
-        && options.view != View::Tree
-        && options.time != TimeStyle::None
-    {
-        format!("times are {}; ", columns::zone_name(options.time))
-    } else {
-        String::new()
-    };
-    if !options.command.is_empty() {
-        return format!("{zone}following the command to its end");
-    }
-    let what = if options.follow.is_empty() { "watching" } else { "following the" };
-    let end = if options.view == View::Tree { ", and the tree follows" } else { "" };
-    format!("{what} execs and exits; {zone}Ctrl-C ends it{end}")
 }

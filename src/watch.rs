@@ -63,7 +63,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Begins to watch. To be called when all is attached. `twins`: those that are attached.
+    /// Begins to watch, and says so. To be called when all is attached. `twins`: those that are attached.
     ///
     /// # Errors
     ///
@@ -89,9 +89,9 @@ impl Watch {
             shown_at: None,
             schedule: Schedule::new(options.period, options.max_entries, options.duration),
             wakeup: Wakeup::new(skel)?,
-            tracker: Tracker::default(),
+            tracker: Tracker::new(options.ancestors),
             loss,
-            reporter: Reporter::begin(options, begin)?,
+            reporter: Reporter::new(options, begin)?,
             redaction: options.redaction(),
             look: Look::begin(begin, running_before(options, skel)?.as_ref()),
             running: Vec::new(),
@@ -105,12 +105,9 @@ impl Watch {
         if watch.ends_with_last {
             watch.show_followed(begin, skel)?;
         }
+        stderr::print(format_args!("kernel_and_user_map: {}\n", watch.reporter.greeting()));
+        watch.reporter.begin()?; // a header, which stands above the events
         Ok(watch)
-    }
-
-    /// What to tell a person when the watch begins.
-    pub fn greeting(&self) -> &str {
-        self.reporter.greeting()
     }
 
     fn next(&mut self, skel: &KernelAndUserMapSkel<'_>) -> Next {
@@ -276,6 +273,7 @@ impl Watch {
             }
             tracker.add(record);
         }
+        look.link(tracker);
         tracker.events_before(before, |event| reporter.event(event))?;
         for process in look.gone_before(before) {
             // All that is older is reported, so what is noticed here gets this time.
@@ -337,6 +335,7 @@ impl Watch {
             running: self.running.clone(),
             fullest: self.schedule.fullest(),
             capacity: self.schedule.capacity(),
+            charset: self.reporter.charset(),
         })
     }
 }

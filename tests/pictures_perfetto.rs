@@ -13,6 +13,7 @@ use kernel_and_user_map::process::record::{Common, ProcessId, Program, Usage};
 use kernel_and_user_map::process::tree::{Tree, TreeBuilder};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::charset::Charset;
 use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::pftrace::Pftrace;
 use kernel_and_user_map::report::{Begin, Output, TreeReport, Watched};
@@ -51,7 +52,7 @@ fn read(name: &str, tree: &Tree) -> Value {
     let watched = Watched { begin: &begin, account: &account, cpus: 2 };
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
     let clock = WallClock::new(OFFSET);
-    let mut out = Output { to: &mut file, clock, window: None };
+    let mut out = Output { to: &mut file, clock, window: None, charset: Charset::Utf8 };
     Pftrace.write(&mut out, tree, &watched).expect("it can be written");
     file.into_inner().expect("it can be written");
 

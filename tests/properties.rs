@@ -10,6 +10,7 @@ use kernel_and_user_map::process::record::{Common, Kind, ProcessId, Program, Rec
 use kernel_and_user_map::process::tree::{Tree, TreeBuilder};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::charset::Charset;
 use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::columns::TimeColumn;
 use kernel_and_user_map::report::events_json::EventsJson;
@@ -63,6 +64,7 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 fn printed(
     report: &mut impl Report,
     window: Option<Window>,
+    charset: Charset,
     program: &Program,
     comm: &[u8],
     status: i32,
@@ -81,7 +83,7 @@ fn printed(
         origin: &common,
     };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
+    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window, charset };
     report.event(&mut out, &event, &Names::default()).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }
@@ -133,7 +135,8 @@ fn printed_tree(report: &impl TreeReport, tree: &Tree, window: Option<Window>) -
     let account = account_of(Loss::default());
     let watched = Watched { begin: &Begin::default(), account: &account, cpus: 4 };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
+    let mut out =
+        Output { to: &mut bytes, clock: WallClock::default(), window, charset: Charset::Utf8 };
     report.write(&mut out, tree, &watched).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }
@@ -211,17 +214,23 @@ proptest! {
     #[test]
     fn a_line_of_the_table_is_one_line_without_controls(
         argv in text(), comm in text(), status in any::<i32>(), truncated: bool,
-        width in prop::option::of(0_usize..200),
+        width in prop::option::of(0_usize..200), ancestors: bool,
+        charset in prop::sample::select(&[Charset::Utf8, Charset::Ascii][..]),
+        time in prop::sample::select(&[TimeStyle::Local, TimeStyle::Date, TimeStyle::None][..]),
     ) {
         let program = Program::new(None, argv.clone(), argv.len() + usize::from(truncated));
         let window = width.map(|columns| Window { columns, lines: 24 });
-        let mut table = EventsTable::new(TimeColumn::new(TimeStyle::Local, 0), false);
-        let line = printed(&mut table, window, &program, &comm, status);
-        let line = line.strip_suffix('\n').expect("a line");
+        let mut table = EventsTable::new(TimeColumn::new(time, 0), false, ancestors);
+        let text = printed(&mut table, window, charset, &program, &comm, status);
+        let text = text.strip_suffix('\n').expect("a line");
+        let (header, line) = text.split_once('\n').expect("a header before it");
         prop_assert!(!line.contains(char::is_control), "{line:?}");
         prop_assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
         prop_assert!(!line.contains(is_unseen), "{line:?}");
-        prop_assert!(width.is_none_or(|width| line.width() <= width.max(80)), "{line:?}");
+        for line in [header, line] {
+            prop_assert!(width.is_none_or(|width| line.width() <= width.max(20)), "{line:?}");
+            prop_assert!(charset == Charset::Utf8 || line.is_ascii(), "{line:?}");
+        }
     }
 
     #[test]
@@ -230,7 +239,7 @@ proptest! {
     ) {
         let mut totals = LossTotals::default();
         let mut stream = Vec::new();
-        let mut out = Output { to: &mut stream, clock: WallClock::default(), window: None };
+        let mut out = Output { to: &mut stream, clock: WallClock::default(), window: None, charset: Charset::Utf8 };
         let mut events = EventsJson::default();
         let mut before = Loss::default();
         for now in &counts {
@@ -273,7 +282,8 @@ proptest! {
         let size = argv.len() + usize::from(truncated);
         let program = Program::new(filename, argv, size);
         let args: Vec<_> = program.args().map(String::from_utf8_lossy).collect();
-        let line = printed(&mut EventsJson::default(), None, &program, &comm, status);
+        let json = &mut EventsJson::default();
+        let line = printed(json, None, Charset::Utf8, &program, &comm, status);
         let printed = line.trim_end_matches('\n');
         prop_assert!(!printed.contains(|c: char| c.is_control() || is_unseen(c)), "{line:?}");
         let value: serde_json::Value = serde_json::from_str(&line).expect("JSON");

@@ -15,6 +15,7 @@ use kernel_and_user_map::process::event::{Event, Names};
 use kernel_and_user_map::process::record::Record;
 use kernel_and_user_map::process::tracker::Tracker;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::charset::Charset;
 use kernel_and_user_map::report::{Output, Report};
 
 /// Processes of one read: what a busy machine starts and ends in a second.
@@ -78,6 +79,6 @@ pub fn dev_null() -> BufWriter<File> {
 
 pub fn print(to: &mut BufWriter<File>, records: Vec<Record>, report: &mut impl Report) {
     let names = Names { user: Some("root".into()), cgroup: None };
-    let mut out = Output { to, clock: WallClock::default(), window: None };
+    let mut out = Output { to, clock: WallClock::default(), window: None, charset: Charset::Utf8 };
     tracked(records, |event| report.event(&mut out, event, &names).map(|_| ()));
 }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use super::ancestors::Ancestor;
 use super::event::{Event, EventKind};
 use super::record::{ARGV_MAX, Common, ProcessId, Program, RECORD_MAX, is_same_start};
 
@@ -103,6 +104,11 @@ impl LiveTable {
         for (pid, parent) in named.collect::<Vec<_>>() {
             self.processes.entry(pid).and_modify(|live| live.common.parent_comm = parent);
         }
+    }
+
+    /// Tells who started one of them.
+    pub fn set_ancestors(&mut self, pid: u32, ancestors: Rc<[Ancestor]>) {
+        self.processes.entry(pid).and_modify(|live| live.common.ancestors = Some(ancestors));
     }
 
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (u32, &Live)> {

@@ -1,6 +1,7 @@
 //! Processes and what happens to them, as plain values. Nothing here knows the kernel's
 //! interfaces, `/proc` or a form of output, so all of it is tested with values alone.
 
+pub mod ancestors;
 pub mod cgroup;
 pub mod event;
 pub mod live;

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use super::ancestors::Ancestor;
+
 /// One process for ever: a pid may be reused, but not with the same start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ProcessId {
@@ -47,6 +49,9 @@ pub struct Common {
     pub parent_comm: Option<Rc<[u8]>>,
     /// When the parent was created (boot-clock nanoseconds), if that is known.
     pub parent_start: Option<u64>,
+    /// Where they are asked for, what the tracker knows of the ancestors, the parent first. No
+    /// record has them.
+    pub ancestors: Option<Rc<[Ancestor]>>,
 }
 
 /// One record of `process_map`: an exec or an exit.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use super::ancestors::{Ancestor, Ancestry, Link, Unknown};
 use super::event::{Event, EventKind};
 use super::live::{LONG_MAX, Live, LiveTable};
 use super::record::{Common, Kind, ProcessId, Program, Record, Usage, is_same_start};
@@ -28,6 +29,8 @@ pub struct Tracker {
     /// Of the programs of those.
     waiting_bytes: usize,
     live: LiveTable,
+    /// Where ancestors are asked for.
+    ancestry: Option<Ancestry>,
     /// Those of the current span of time and of the one before, and when the current began.
     ended: [HashSet<ProcessId>; 2],
     ended_since: u64,
@@ -46,6 +49,11 @@ pub struct Running {
 }
 
 impl Tracker {
+    /// `with_ancestors`: it finds who started each process, and those.
+    pub fn new(with_ancestors: bool) -> Self {
+        Self { ancestry: with_ancestors.then(Ancestry::default), ..Self::default() }
+    }
+
     /// Takes in a record that a read of the map has found. They may come in any order.
     pub fn add(&mut self, record: Record) {
         self.waiting_bytes += record.bytes();
@@ -80,6 +88,29 @@ impl Tracker {
         Ok(())
     }
 
+    /// Where ancestors are asked for, those of which no record tells. To be called when the records
+    /// of a read are in.
+    pub fn unknown_ancestors(&mut self) -> Vec<Unknown> {
+        let Self { ancestry, waiting, live, .. } = self;
+        ancestry.as_mut().map_or_else(Vec::new, |ancestry| ancestry.begin(waiting, live))
+    }
+
+    /// Takes in what `/proc` tells of one of them. Gives the next one, if there is one.
+    pub fn add_link(&mut self, process: ProcessId, link: Link) -> Option<Unknown> {
+        let Self { ancestry, live, .. } = self;
+        ancestry.as_mut().and_then(|ancestry| ancestry.add(process, link, live))
+    }
+
+    fn ancestors_of(
+        &self,
+        process: ProcessId,
+        common: &Common,
+        time: u64,
+    ) -> Option<Rc<[Ancestor]>> {
+        let find = |ancestry: &Ancestry| ancestry.find(process, common, time, &self.live);
+        self.ancestry.as_ref().map(find)
+    }
+
     /// How many records told of an event that another had told of already.
     pub fn duplicates(&self) -> u64 {
         self.duplicates
@@ -98,6 +129,9 @@ impl Tracker {
     /// Names the parents of the processes that were running before. To be called when all are in.
     pub fn name_parents_of_running(&mut self) {
         self.live.name_parents_of_running();
+        if let Some(ancestry) = &self.ancestry {
+            ancestry.find_missing(&mut self.live);
+        }
     }
 
     /// The processes alive: all of which an exec was seen or [`Self::add_running`] told.
@@ -170,11 +204,12 @@ impl Tracker {
                     return Ok(());
                 }
                 let parent_start = self.live.start_of(record.common.ppid);
+                let ancestors = self.ancestors_of(process, &record.common, record.time);
                 let live = Live {
                     start_time: process.start_time,
                     exec_id: Some(record.exec_id),
                     exec_time: record.time,
-                    common: Common { parent_start, ..record.common },
+                    common: Common { parent_start, ancestors, ..record.common },
                     program: Some(program),
                 };
                 each(&live.event(process.pid, record.time, EventKind::Exec))?;
@@ -201,6 +236,10 @@ impl Tracker {
                     let by_now = common.parent_comm.take().filter(is_same);
                     common.parent_comm = live.common.parent_comm.clone().or(by_now);
                     common.ppid = live.common.ppid;
+                    common.ancestors = live.common.ancestors.clone();
+                }
+                if common.ancestors.is_none() {
+                    common.ancestors = self.ancestors_of(process, &common, record.time);
                 }
                 let is_fork = known.is_none() && record.exec_id == parent_exec_id;
                 let forked_from = if is_fork {

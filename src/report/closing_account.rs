@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::charset::Charset;
 use super::word::Word;
 use crate::process::event::StillRunning;
 use crate::process::loss::Loss;
@@ -37,6 +38,8 @@ pub struct ClosingAccount {
     /// The most records seen in the map at once.
     pub fullest: u64,
     pub capacity: u64,
+    /// In which it is told to a person.
+    pub charset: Charset,
 }
 
 impl ClosingAccount {
@@ -61,20 +64,27 @@ impl fmt::Display for ClosingAccount {
         if *lost_exits > 0 {
             writeln!(f, "  processes that ended unseen: {lost_exits}")?;
         }
-        write_running(f, &self.running)?;
+        write_running(f, &self.running, self.charset)?;
         writeln!(f, "  the map was at its fullest with {fullest} of {capacity} records")
     }
 }
 
-fn write_running(f: &mut fmt::Formatter<'_>, running: &[StillRunning]) -> fmt::Result {
+fn write_running(
+    f: &mut fmt::Formatter<'_>,
+    running: &[StillRunning],
+    charset: Charset,
+) -> fmt::Result {
     if running.is_empty() {
         return Ok(());
     }
     write!(f, "  still running: {}:", running.len())?;
     for (i, StillRunning { process, name, .. }) in running.iter().take(NAMED).enumerate() {
         let name = name.as_deref().unwrap_or(b"?");
-        write!(f, "{} {} [{}]", if i == 0 { "" } else { "," }, process.pid, Word::new(name))?;
+        let name = Word::new(name).in_charset(charset);
+        write!(f, "{} {} [{name}]", if i == 0 { "" } else { "," }, process.pid)?;
     }
-    let rest = if running.len() > NAMED { " …" } else { "" };
-    writeln!(f, "{rest}")
+    if running.len() > NAMED {
+        write!(f, " {}", charset.cut())?;
+    }
+    writeln!(f)
 }

@@ -1,6 +1,5 @@
 //! Columns that several tables have, and what they look like.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write};
 
@@ -9,8 +8,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use unicode_width::UnicodeWidthChar as _;
 
+use super::charset::Charset;
 use super::word::{CUT, Word};
-use super::{Output, TimeStyle, Window};
+use super::{Output, TimeStyle};
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
 use crate::process::record::Program;
@@ -20,59 +20,97 @@ pub const BOLD: Style = Style::new().bold();
 pub const RED: Style = AnsiColor::Red.on_default();
 pub const DIM: Style = Style::new().dimmed();
 
-/// The narrowest COMMAND, what 80 columns leave behind the longest name of a signal: a terminal
-/// that is narrower still wraps the line.
-const COMMAND_MIN: usize = 11;
-
 /// A style, if there are colours.
 pub fn style(style: Style, colour: bool) -> Style {
     if colour { style } else { Style::new() }
 }
 
-/// The first column of a table: when it happened.
+/// When something happened, as the first column of a table tells it.
 #[derive(Debug)]
 pub struct TimeColumn {
     style: TimeStyle,
     zone: TimeZone,
     /// Boot-clock nanoseconds.
     started: u64,
-    /// The wall clock's last second that was printed, and how.
-    second: (i64, String),
+    /// The wall clock's last second that was printed: what stands before its fraction and behind.
+    second: (i64, [String; 2]),
 }
 
 impl TimeColumn {
     /// `started` (boot-clock nanoseconds) is what relative times count from.
     pub fn new(style: TimeStyle, started: u64) -> Self {
-        Self { style, zone: zone_of(style), started, second: (i64::MIN, String::new()) }
+        Self {
+            style,
+            zone: zone_of(style),
+            started,
+            second: (i64::MIN, [const { String::new() }; 2]),
+        }
     }
 
-    /// Its heading, with the space behind it.
-    pub fn heading(&self) -> &'static str {
-        if self.style == TimeStyle::None { "" } else { "TIME          " }
+    /// The widths of a time of day.
+    pub const WIDTHS: [usize; 2] = [8, 12];
+
+    /// How wide it is where there is little room, and where there is enough; 0 without times.
+    pub fn widths(&self) -> [usize; 2] {
+        match self.style {
+            TimeStyle::Local | TimeStyle::Utc | TimeStyle::Relative => Self::WIDTHS,
+            TimeStyle::Date => [19, 29],
+            TimeStyle::None => [0, 0],
+        }
     }
 
     /// A boot-clock time, with the space behind it.
     pub fn text(&mut self, clock: &WallClock, boot_ns: u64) -> String {
-        match self.style {
-            TimeStyle::Local | TimeStyle::Utc => {
+        let mut text = String::new();
+        self.push(&mut text, clock, boot_ns, usize::MAX);
+        if !text.is_empty() {
+            text.push_str("  ");
+        }
+        text
+    }
+
+    /// Adds a boot-clock time, in so many columns.
+    pub fn push(&mut self, line: &mut String, clock: &WallClock, boot_ns: u64, columns: usize) {
+        let is_long = columns >= self.widths()[1];
+        // Writing to a String does not fail.
+        let _ = match self.style {
+            TimeStyle::Local | TimeStyle::Utc | TimeStyle::Date => {
                 let time = clock.utc(boot_ns);
                 if self.second.0 != time.as_second() {
-                    let text = time.to_zoned(self.zone.clone()).strftime("%H:%M:%S").to_string();
-                    self.second = (time.as_second(), text);
+                    self.second = (time.as_second(), self.second_of(time));
                 }
-                format!("{}.{:03}  ", self.second.1, time.subsec_millisecond())
+                let (_, [second, zone]) = &self.second;
+                match is_long {
+                    true => write!(line, "{second}.{:03}{zone}", time.subsec_millisecond()),
+                    false => write!(line, "{second}"),
+                }
             }
             TimeStyle::Relative => {
                 let ms = boot_ns.saturating_sub(self.started) / 1_000_000;
-                format!("{:>8}.{:03}  ", ms / 1000, ms % 1000)
+                match is_long {
+                    true => write!(line, "{:>8}.{:03}", ms / 1000, ms % 1000),
+                    false => write!(line, "{:>6}.{}", ms / 1000, ms / 100 % 10),
+                }
             }
-            TimeStyle::None => String::new(),
+            TimeStyle::None => Ok(()),
+        };
+    }
+
+    fn second_of(&self, time: Timestamp) -> [String; 2] {
+        let time = time.to_zoned(self.zone.clone());
+        match self.style {
+            TimeStyle::Date => ["%Y-%m-%d %H:%M:%S", "%:z"],
+            _ => ["%H:%M:%S", ""],
         }
+        .map(|format| time.strftime(format).to_string())
     }
 }
 
 fn zone_of(style: TimeStyle) -> TimeZone {
-    if style == TimeStyle::Local { TimeZone::system() } else { TimeZone::UTC }
+    match style {
+        TimeStyle::Local | TimeStyle::Date => TimeZone::system(),
+        TimeStyle::Utc | TimeStyle::Relative | TimeStyle::None => TimeZone::UTC,
+    }
 }
 
 /// How times are to be understood, such as `CET` or `seconds since the start`.
@@ -83,28 +121,16 @@ pub fn zone_name(style: TimeStyle) -> String {
     }
 }
 
-/// A user's name in ten columns; a longer one ends in `+`.
-pub fn user_column(user: Option<&str>, uid: u32) -> Cow<'_, str> {
-    match user {
-        Some(name) if name.chars().count() > 10 => {
-            name.chars().take(9).chain(['+']).collect::<String>().into()
-        }
-        Some(name) => name.into(),
-        None => uid.to_string().into(),
-    }
-}
-
 /// Puts the last column into `command`: the command line as a shell would take it, so that no
 /// argument can forge a line or drive the terminal; `[comm]` where it is not known. Before it
 /// stands the container, as `@` and the first 12 digits of its id, and `(fork)` where it is that
-/// of the parent: a shell's quotes keep an argument from looking so. In a window it ends where
-/// the window does.
+/// of the parent: a shell's quotes keep an argument from looking so. It is cut to `columns`.
 pub fn set_command(
     command: &mut String,
     event: &Event<'_>,
     names: &Names,
-    window: Option<Window>,
-    columns_before: usize,
+    columns: Option<usize>,
+    charset: Charset,
 ) {
     command.clear();
     if let Some(id) = names.container_id() {
@@ -112,37 +138,39 @@ pub fn set_command(
         command.push_str(&id[..12]);
         command.push(' ');
     }
-    push_command(command, event.program, &event.common.comm, event.forked);
-    if let Some(window) = window {
-        cut(command, window.columns.saturating_sub(columns_before).max(COMMAND_MIN));
+    push_command(command, event.program, &event.common.comm, event.forked, charset);
+    if let Some(columns) = columns {
+        cut(command, columns);
     }
 }
 
 /// Adds a command line as a shell would take it, or `[comm]` where it is not known.
-pub fn push_command(command: &mut String, program: Option<&Program>, comm: &[u8], forked: bool) {
+pub fn push_command(
+    command: &mut String,
+    program: Option<&Program>,
+    comm: &[u8],
+    forked: bool,
+    charset: Charset,
+) {
     if forked {
         command.push_str("(fork) ");
     }
     let known = program.filter(|program| program.args().next().is_some());
     // Writing to a String does not fail.
     let _ = match known {
-        Some(program) => write_args(command, program.args(), program.args_truncated()),
-        None => write!(command, "[{}]", Word::new(comm)),
+        Some(program) => write_args(command, program, charset),
+        None => write!(command, "[{}]", Word::new(comm).in_charset(charset)),
     };
 }
 
-fn write_args<'a>(
-    command: &mut String,
-    args: impl Iterator<Item = &'a [u8]>,
-    truncated: bool,
-) -> fmt::Result {
-    for (i, arg) in args.enumerate() {
+fn write_args(command: &mut String, program: &Program, charset: Charset) -> fmt::Result {
+    for (i, arg) in program.args().enumerate() {
         match i {
-            0 => write!(command, "{}", Word::first(arg))?,
-            _ => write!(command, " {}", Word::new(arg))?,
+            0 => write!(command, "{}", Word::first(arg).in_charset(charset))?,
+            _ => write!(command, " {}", Word::new(arg).in_charset(charset))?,
         }
     }
-    if truncated { command.write_char(CUT) } else { Ok(()) }
+    if program.args_truncated() { command.write_char(CUT) } else { Ok(()) }
 }
 
 /// Cuts text to a number of terminal columns; `…` takes the place of the rest.
@@ -186,26 +214,33 @@ mod tests {
         assert_eq!(text, "日…");
     }
 
-    #[test]
-    fn long_user_names_keep_the_columns() {
-        assert_eq!(user_column(Some("systemd-network"), 1), "systemd-n+");
-        assert_eq!(user_column(Some("alice"), 1000), "alice");
-        assert_eq!(user_column(None, 1000), "1000");
+    /// What is told of a time, in so many columns.
+    fn time(style: TimeStyle, boot_ns: u64, columns: usize) -> String {
+        let mut text = String::new();
+        let mut column = TimeColumn::new(style, 0);
+        column.zone = TimeZone::fixed(jiff::tz::offset(-3));
+        column.push(&mut text, &WallClock::default(), boot_ns, columns);
+        text
     }
 
     #[test]
-    fn times_are_relative_or_left_out_as_asked() {
-        let mut relative = TimeColumn::new(TimeStyle::Relative, 0);
-        assert_eq!(relative.text(&WallClock::default(), 12_345_678_901), "      12.345  ");
-        let mut utc = TimeColumn::new(TimeStyle::Utc, 0);
-        assert_eq!(utc.text(&WallClock::default(), 12_345_678_901), "00:00:12.345  ");
-        let mut none = TimeColumn::new(TimeStyle::None, 0);
-        assert_eq!(none.text(&WallClock::default(), 1), "");
-        for column in [relative, utc, none] {
-            assert_eq!(
-                column.heading().len(),
-                if column.style == TimeStyle::None { 0 } else { 14 }
-            );
+    fn times_are_as_asked_and_as_wide_as_they_say() {
+        for (style, long, short) in [
+            (TimeStyle::Relative, "      12.345", "    12.3"),
+            (TimeStyle::Utc, "21:00:12.345", "21:00:12"),
+            (TimeStyle::Date, "1969-12-31 21:00:12.345-03:00", "1969-12-31 21:00:12"),
+            (TimeStyle::None, "", ""),
+        ] {
+            let widths = TimeColumn::new(style, 0).widths();
+            assert_eq!(widths.map(|it| time(style, 12_345_678_901, it)), [short, long]);
+            assert_eq!(widths, [short.len(), long.len()]);
         }
+    }
+
+    #[test]
+    fn a_date_can_be_read_back() {
+        let text = time(TimeStyle::Date, 12_345_678_901, 29).replacen(' ', "T", 1);
+        let time: Timestamp = text.parse().expect("RFC 3339");
+        assert_eq!(time.as_millisecond(), 12_345);
     }
 }

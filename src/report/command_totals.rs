@@ -95,7 +95,10 @@ impl CommandTotals {
             "COMMAND", "COUNT", "FAILED", "TOTAL", "LONGEST", "CPU", "MEMORY"
         )?;
         for (comm, total) in self.sorted() {
-            let mut name = comm.map_or_else(|| OTHERS.into(), |comm| Word::new(comm).to_string());
+            let mut name = comm.map_or_else(
+                || OTHERS.into(),
+                |comm| Word::new(comm).in_charset(out.charset).to_string(),
+            );
             cut(&mut name, 24);
             let pad = 24_usize.saturating_sub(name.width());
             if !name.is_ascii() {
@@ -167,6 +170,7 @@ mod tests {
     use super::*;
     use crate::process::record::{Common, ProcessId, Usage};
     use crate::process::wall_clock::WallClock;
+    use crate::report::charset::Charset;
 
     fn exit(totals: &mut CommandTotals, comm: &[u8], status: i32, duration: u64, usage: Usage) {
         let common = Common { comm: comm.into(), ..Common::default() };
@@ -215,7 +219,12 @@ mod tests {
 
     fn printed(totals: &mut CommandTotals) -> String {
         let mut bytes = Vec::new();
-        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+        let mut out = Output {
+            to: &mut bytes,
+            clock: WallClock::default(),
+            window: None,
+            charset: Charset::Utf8,
+        };
         totals.end(&mut out, 0).expect("memory");
         String::from_utf8(bytes).expect("UTF-8")
     }
@@ -259,7 +268,12 @@ mod tests {
         exit(&mut totals, "שלום".as_bytes(), 1 << 8, 10, Usage::default());
         exit(&mut totals, b"plain", 0, 5, Usage::default());
         let mut bytes = Vec::new();
-        let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+        let mut out = Output {
+            to: &mut bytes,
+            clock: WallClock::default(),
+            window: None,
+            charset: Charset::Utf8,
+        };
         totals.end(&mut out, 0).expect("memory");
         let text = String::from_utf8(bytes).expect("UTF-8");
         assert!(text.contains("שלום\u{200e}    "), "{text}");

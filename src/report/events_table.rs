@@ -5,20 +5,20 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::columns::{BOLD, DIM, RED, TimeColumn, set_command, style, user_column, write_loss};
+use super::columns::{BOLD, DIM, RED, TimeColumn, set_command, style, write_loss};
+use super::fields::push_field;
+use super::layout::{EVENTS, Field, Layout};
 use super::units::{format_duration, format_outcome};
 use super::{Begin, Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
 use crate::process::wait_status::Outcome;
 
-const HEADER: &str = "EVENT     PID    PPID USER       DURATION  RESULT    COMMAND";
-const RESULT_WIDTH: usize = 9;
-
 /// Prints a line for each event.
 #[derive(Debug)]
 pub struct EventsTable {
     time: TimeColumn,
+    layout: Layout,
     colour: bool,
     /// A line and its command, kept for their memory.
     line: String,
@@ -26,15 +26,25 @@ pub struct EventsTable {
 }
 
 impl EventsTable {
-    pub fn new(time: TimeColumn, colour: bool) -> Self {
-        Self { time, colour, line: String::new(), command: String::new() }
+    /// `ancestors`: it shows all of them, not the parent alone.
+    pub fn new(time: TimeColumn, colour: bool, ancestors: bool) -> Self {
+        let layout = Layout::new(EVENTS, time.widths(), ancestors);
+        Self { time, layout, colour, line: String::new(), command: String::new() }
+    }
+
+    /// Prints the header, at the beginning and where the window has got other columns.
+    fn write_header(&mut self, out: &mut Output<'_>) -> io::Result<()> {
+        if !self.layout.follow(out.window) {
+            return Ok(());
+        }
+        let bold = style(BOLD, self.colour);
+        writeln!(out, "{bold}{}{bold:#}", self.layout.header())
     }
 }
 
 impl Report for EventsTable {
     fn begin(&mut self, out: &mut Output<'_>, _: &Begin) -> io::Result<()> {
-        let bold = style(BOLD, self.colour);
-        writeln!(out, "{bold}{}{HEADER}{bold:#}", self.time.heading())
+        self.write_header(out)
     }
 
     fn event(
@@ -43,36 +53,34 @@ impl Report for EventsTable {
         event: &Event<'_>,
         names: &Names,
     ) -> io::Result<bool> {
-        let (name, duration, result, colour) = match event.kind {
-            EventKind::Exec => ("exec", None, None, Style::new()),
-            EventKind::Exit { outcome, duration, .. } => {
-                let colour = match outcome {
-                    Some(Outcome::Exited(0)) => DIM,
-                    _ => RED,
-                };
-                ("exit", duration, Some(outcome), colour)
-            }
+        self.write_header(out)?;
+        let Self { time, layout, line, command, .. } = self;
+        let colour = match event.kind {
+            EventKind::Exec => Style::new(),
+            EventKind::Exit { outcome: Some(Outcome::Exited(0)), .. } => DIM,
+            EventKind::Exit { .. } => RED,
         };
-        let result = result.map_or("-".into(), format_outcome);
-        // SIGRTMIN+15 is wider than its column.
-        let wider = result.len().saturating_sub(RESULT_WIDTH);
-        let before = self.time.heading().len() + HEADER.len() - "COMMAND".len() + wider;
-        set_command(&mut self.command, event, names, out.window, before);
         let style = style(colour, self.colour);
-        let time = self.time.text(&out.clock, event.time);
-        self.line.clear();
+        let has_results = layout.has(Field::Result);
+        line.clear();
         // Writing to a String does not fail; one that pads does not write byte by byte.
-        let _ = writeln!(
-            self.line,
-            "{style}{time}{name:<5}{:>8}{:>8} {:<10} {:>8}  {:<RESULT_WIDTH$} {}{style:#}",
-            event.process.pid,
-            event.common.ppid,
-            user_column(names.user.as_deref(), event.common.uid),
-            duration.map_or("-".into(), format_duration),
-            result,
-            self.command,
-        );
-        out.write_all(self.line.as_bytes())?;
+        let _ = write!(line, "{style}");
+        layout.push(line, |field, columns, line| match (field, event.kind) {
+            (Field::Time, _) => {
+                time.push(line, &out.clock, event.time, columns.unwrap_or(usize::MAX));
+            }
+            (Field::Event, EventKind::Exec) => line.push_str("exec"),
+            (Field::Event, EventKind::Exit { .. }) if has_results => line.push_str("exit"),
+            (Field::Event, EventKind::Exit { outcome, .. }) => push_end(line, outcome, columns),
+            (Field::Result, EventKind::Exit { outcome, .. }) => push_result(line, outcome, columns),
+            (Field::Duration, EventKind::Exit { duration: Some(ns), .. }) => {
+                line.push_str(&format_duration(ns));
+            }
+            _ => push_field(line, field, event, names, columns, out.charset),
+        });
+        set_command(command, event, names, layout.command_columns(), out.charset);
+        let _ = writeln!(line, "{command}{style:#}");
+        out.write_all(line.as_bytes())?;
         Ok(true)
     }
 
@@ -80,6 +88,22 @@ impl Report for EventsTable {
         let time = self.time.text(&out.clock, time);
         write_loss(out, &time, loss, self.colour)
     }
+}
+
+/// Adds an end with its result, as it stands in one column: `exit 0`, `SIGKILL`.
+fn push_end(line: &mut String, outcome: Option<Outcome>, columns: Option<usize>) {
+    if !matches!(outcome, Some(Outcome::Signaled { .. })) {
+        line.push_str("exit ");
+    }
+    push_result(line, outcome, columns);
+}
+
+/// Adds a result. Where a signal's name does not fit, it goes without `SIG`.
+fn push_result(line: &mut String, outcome: Option<Outcome>, columns: Option<usize>) {
+    let result = format_outcome(outcome);
+    let is_too_wide = columns.is_some_and(|columns| result.len() > columns);
+    let short = result.strip_prefix("SIG").filter(|_| is_too_wide);
+    line.push_str(short.unwrap_or(&result));
 }
 
 #[cfg(test)]

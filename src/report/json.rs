@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
 use super::word::is_unseen;
+use crate::process::ancestors::Ancestor;
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
 use crate::process::record::{Program, Usage};
@@ -42,6 +43,12 @@ pub fn process_fields<M: SerializeMap>(
         line.serialize_entry("started_by", &common.started_by)?;
     }
     line.serialize_entry("parent", &event.parent.map(String::from_utf8_lossy))?;
+    if let Some(ancestors) = &common.ancestors {
+        line.serialize_entry(
+            "ancestors",
+            &ancestors.iter().map(AncestorEntry).collect::<Vec<_>>(),
+        )?;
+    }
     line.serialize_entry("uid", &common.uid)?;
     line.serialize_entry("gid", &common.gid)?;
     line.serialize_entry("user", &names.user.as_deref())?;
@@ -53,6 +60,17 @@ pub fn process_fields<M: SerializeMap>(
     line.serialize_entry("cgroup_id", &common.cgroup_id)?;
     line.serialize_entry("cgroup", &names.cgroup.as_deref())?;
     line.serialize_entry("container_id", &names.container_id())
+}
+
+struct AncestorEntry<'a>(&'a Ancestor);
+
+impl Serialize for AncestorEntry<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut entry = serializer.serialize_map(None)?;
+        entry.serialize_entry("pid", &self.0.pid)?;
+        text_fields(&mut entry, ["comm", "comm_raw"], Some(&self.0.comm))?;
+        entry.end()
+    }
 }
 
 /// Adds the fields of a program, whatever is known of it.

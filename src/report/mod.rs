@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use clap::ValueEnum;
 
+use self::charset::Charset;
 use self::closing_account::ClosingAccount;
 use self::filter::Filter;
 use crate::process::event::{Alive, Event, Names};
@@ -15,14 +16,17 @@ use crate::process::loss::Loss;
 use crate::process::tree::Tree;
 use crate::process::wall_clock::WallClock;
 
+pub mod charset;
 pub mod closing_account;
 pub mod columns;
 pub mod command_totals;
 pub mod events_ecs;
 pub mod events_json;
 pub mod events_table;
+pub mod fields;
 pub mod filter;
 pub mod json;
+pub mod layout;
 pub mod outlet;
 pub mod pftrace;
 pub mod processes;
@@ -126,6 +130,7 @@ pub struct Output<'a> {
     pub clock: WallClock,
     /// `None` where nothing is to be cut, since it is no terminal.
     pub window: Option<Window>,
+    pub charset: Charset,
 }
 
 /// The size of a terminal, in characters.
@@ -137,7 +142,11 @@ pub struct Window {
 
 impl Write for Output<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.to.write(bytes)
+        match self.charset {
+            Charset::Utf8 => self.to.write(bytes),
+            // All that is written here is text, in whole characters.
+            Charset::Ascii => self.to.write_all(&self.charset.text(bytes)).map(|()| bytes.len()),
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -182,6 +191,8 @@ pub enum TimeStyle {
     #[default]
     Local,
     Utc,
+    /// Date, time of day, and the offset of the zone
+    Date,
     Relative,
     None,
 }
@@ -197,8 +208,12 @@ pub struct Choice {
     pub all: bool,
     pub time: TimeStyle,
     pub colour: bool,
+    /// Of what people read; JSON and pictures are UTF-8 always.
+    pub charset: Charset,
     /// What [`TimeStyle::Relative`] counts from.
     pub started: u64,
+    /// Whether tables show all that is known of who started a process.
+    pub ancestors: bool,
 }
 
 /// What is reported in one place.
@@ -208,12 +223,17 @@ pub struct Chosen {
     pub reports: Vec<Box<dyn Report>>,
     /// On the whole, at the end.
     pub tree: Option<Box<dyn TreeReport>>,
+    pub charset: Charset,
 }
 
 /// The reports of a choice.
 pub fn chosen(choice: Choice) -> Chosen {
-    let Choice { format, view, totals, all, time, colour, started } = choice;
+    let Choice { format, view, totals, all, time, colour, charset, started, ancestors } = choice;
     let time = || columns::TimeColumn::new(time, started);
+    let charset = match format {
+        Format::Table => charset,
+        Format::Json | Format::Ecs => Charset::Utf8,
+    };
     let mut reports: Vec<Box<dyn Report>> = match format {
         Format::Table | Format::Ecs => Vec::new(),
         Format::Json => vec![Box::new(watch_json::WatchJson)],
@@ -221,13 +241,13 @@ pub fn chosen(choice: Choice) -> Chosen {
     let mut tree: Option<Box<dyn TreeReport>> = None;
     match (view, format) {
         (View::Events, Format::Table) => {
-            reports.push(Box::new(events_table::EventsTable::new(time(), colour)));
+            reports.push(Box::new(events_table::EventsTable::new(time(), colour, ancestors)));
         }
         (View::Events, Format::Json) => reports.push(Box::new(events_json::EventsJson::default())),
         // That schema is about events; the options ask for nothing else.
         (_, Format::Ecs) => reports.push(Box::new(events_ecs::EventsEcs::default())),
         (View::Processes, Format::Table) => {
-            reports.push(Box::new(processes::ProcessesTable::new(time(), colour)));
+            reports.push(Box::new(processes::ProcessesTable::new(time(), colour, ancestors)));
         }
         (View::Processes, Format::Json) => reports.push(Box::new(processes::ProcessesJson)),
         (View::Tree, Format::Table) => {
@@ -242,7 +262,7 @@ pub fn chosen(choice: Choice) -> Chosen {
         };
         reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }
-    Chosen { reports, tree }
+    Chosen { reports, tree, charset }
 }
 
 /// What a file to save is to hold.

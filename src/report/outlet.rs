@@ -94,7 +94,7 @@ impl Outlet {
             let Self { sink, chosen, .. } = outlet;
             let mut is_printed = false;
             for report in &mut chosen.reports {
-                is_printed |= give(report.as_mut(), &mut sink.output(clock))?;
+                is_printed |= give(report.as_mut(), &mut sink.output(clock, chosen.charset))?;
             }
             Ok(is_printed)
         })
@@ -111,7 +111,9 @@ impl Outlet {
         write: impl FnOnce(&dyn TreeReport, &mut Output<'_>) -> io::Result<()>,
     ) -> Result<bool> {
         self.attempt(|Self { sink, chosen, .. }| match &chosen.tree {
-            Some(tree) => write(tree.as_ref(), &mut sink.output(clock)).map(|()| true),
+            Some(tree) => {
+                write(tree.as_ref(), &mut sink.output(clock, chosen.charset)).map(|()| true)
+            }
             None => Ok(false),
         })
     }

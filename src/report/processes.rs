@@ -5,27 +5,32 @@ use std::io::{self, Write as _};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::columns::{BOLD, TimeColumn, set_command, style, user_column, write_loss};
+use super::columns::{BOLD, TimeColumn, set_command, style, write_loss};
+use super::fields::push_field;
 use super::json::{self, Time, process_fields, unix_ns, write_value};
+use super::layout::{Field, Layout, PROCESSES};
 use super::units::format_duration;
 use super::{Output, Report, Window};
 use crate::process::event::Alive;
 use crate::process::loss::Loss;
 use crate::process::wall_clock::WallClock;
 
-const HEADER: &str = "    PID    PPID USER            AGE      CPU  COMMAND";
-
 /// Prints a table of them. A window is written over; elsewhere each table begins with its time.
 #[derive(Debug)]
 pub struct ProcessesTable {
     time: TimeColumn,
+    layout: Layout,
     colour: bool,
+    /// A line and its command, kept for their memory.
+    line: String,
     command: String,
 }
 
 impl ProcessesTable {
-    pub fn new(time: TimeColumn, colour: bool) -> Self {
-        Self { time, colour, command: String::new() }
+    /// `ancestors`: it shows all of them, not the parent alone.
+    pub fn new(time: TimeColumn, colour: bool, ancestors: bool) -> Self {
+        let layout = Layout::new(PROCESSES, TimeColumn::WIDTHS, ancestors);
+        Self { time, layout, colour, line: String::new(), command: String::new() }
     }
 }
 
@@ -56,20 +61,18 @@ impl Report for ProcessesTable {
             Some(_) => write!(out, "\x1b[H")?,
             None => writeln!(out, "{}", self.time.text(&out.clock, time).trim_end())?,
         }
-        write!(out, "{bold}{HEADER}{bold:#}{line_end}")?;
+        let Self { layout, line, command, .. } = self;
+        layout.follow(out.window);
+        write!(out, "{bold}{}{bold:#}{line_end}", layout.header())?;
         for Alive { event, names, age_ns, cpu_ns } in processes {
-            let before = HEADER.len() - "COMMAND".len();
-            set_command(&mut self.command, event, names, out.window, before);
-            write!(
-                out,
-                "{:>7} {:>7} {:<10} {:>8} {:>8}  {}{line_end}",
-                event.process.pid,
-                event.common.ppid,
-                user_column(names.user.as_deref(), event.common.uid),
-                format_duration(*age_ns),
-                cpu_ns.map_or("-".into(), format_duration),
-                self.command,
-            )?;
+            line.clear();
+            layout.push(line, |field, columns, line| match (field, *cpu_ns) {
+                (Field::Age, _) => line.push_str(&format_duration(*age_ns)),
+                (Field::Cpu, Some(ns)) => line.push_str(&format_duration(ns)),
+                _ => push_field(line, field, event, names, columns, out.charset),
+            });
+            set_command(command, event, names, layout.command_columns(), out.charset);
+            write!(out, "{line}{command}{line_end}")?;
         }
         write!(out, "{end}")
     }

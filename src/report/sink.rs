@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context as _, Error, Result, anyhow};
 use clap::ColorChoice;
 
+use super::charset::Charset;
 use super::{Output, Window};
 use crate::process::wall_clock::WallClock;
 
@@ -89,8 +90,8 @@ impl Sink {
     }
 
     /// For a report to write to. It may stay in memory until [`Self::flush`].
-    pub fn output(&mut self, clock: WallClock) -> Output<'_> {
-        Output { to: &mut self.buffer, clock, window: self.window }
+    pub fn output(&mut self, clock: WallClock, charset: Charset) -> Output<'_> {
+        Output { to: &mut self.buffer, clock, window: self.window, charset }
     }
 
     /// Writes what is still in memory, and takes notice of a window that has changed its size.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::charset::Charset;
 use super::closing_account::ClosingAccount;
 use super::{Begin, Output, TreeReport, Watched, Window};
 use crate::process::event::{Event, EventKind, Names};
@@ -176,7 +177,8 @@ pub fn printed(
     let watched = Watched { begin: &begin, account: &account, cpus: 4 };
     let window = columns.map(|columns| Window { columns, lines: 24 });
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window };
+    let mut out =
+        Output { to: &mut bytes, clock: WallClock::default(), window, charset: Charset::Utf8 };
     report.write(&mut out, tree, &watched).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }

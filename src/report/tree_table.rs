@@ -12,6 +12,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use self::branches::Branches;
 use self::fold::{Folding, Item};
+use super::charset::Charset;
 use super::columns::{BOLD, DIM, RED, style};
 use super::tree_summary::{TreeSummary, duration_of, goes_on, name_of};
 use super::units::{format_duration, format_memory, format_outcome};
@@ -89,9 +90,11 @@ impl TreeReport for TreeTable {
             let (look, mark) = look_of(tree, item);
             let room = room.map(|room| room - line.width() - mark.width());
             match item {
-                Item::Process(index) => text::push_command(&mut line, &tree.nodes[*index], room),
+                Item::Process(index) => {
+                    text::push_command(&mut line, &tree.nodes[*index], room, out.charset);
+                }
                 Item::Folded(indexes) => {
-                    text::push(&mut line, folded(tree, &folding, indexes), room);
+                    text::push(&mut line, folded(tree, &folding, indexes, out.charset), room);
                 }
             }
             let style = style(look, self.colour);
@@ -168,7 +171,8 @@ fn result_of(node: &Node) -> String {
 
 /// What a line says in place of many: how many more, of which programs, and how many processes
 /// that are with those that they started.
-fn folded(tree: &Tree, folding: &Folding<'_>, indexes: &[usize]) -> String {
+fn folded(tree: &Tree, folding: &Folding<'_>, indexes: &[usize], charset: Charset) -> String {
+    let word = |name| Word::new(name).in_charset(charset);
     let mut counts: HashMap<&[u8], usize> = HashMap::new();
     for &index in indexes {
         *counts.entry(name_of(&tree.nodes[index])).or_default() += 1;
@@ -178,9 +182,9 @@ fn folded(tree: &Tree, folding: &Folding<'_>, indexes: &[usize]) -> String {
     let mut text = format!("{CUT} ×{} more", indexes.len());
     // Writing to a String does not fail.
     let _ = match &counts[..] {
-        [(name, _)] => write!(text, " {}", Word::new(name)),
+        [(name, _)] => write!(text, " {}", word(name)),
         _ => counts.iter().take(NAMES_MOST).enumerate().try_for_each(|(i, (name, count))| {
-            write!(text, "{} {count} {}", if i == 0 { ":" } else { "," }, Word::new(name))
+            write!(text, "{} {count} {}", if i == 0 { ":" } else { "," }, word(name))
         }),
     };
     if counts.len() > NAMES_MOST {

@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use os_display::Quoted;
 
+use super::charset::{ASCII_CUT, Charset};
+
 /// What stands where text was cut off.
 pub const CUT: char = '…';
 
@@ -18,13 +20,14 @@ const MOST_MARKS: usize = 8;
 pub struct Word<'a> {
     bytes: &'a [u8],
     in_quotes: bool,
+    charset: Charset,
 }
 
 impl<'a> Word<'a> {
     /// An argument or a name.
     pub fn new(bytes: &'a [u8]) -> Self {
         let in_quotes = std::str::from_utf8(bytes).is_ok_and(|text| text.contains(CUT));
-        Self { bytes, in_quotes }
+        Self { bytes, in_quotes, charset: Charset::Utf8 }
     }
 
     /// The first of a command line, where `@` marks a container.
@@ -32,11 +35,18 @@ impl<'a> Word<'a> {
         let word = Self::new(bytes);
         Self { in_quotes: word.in_quotes || bytes.starts_with(b"@"), ..word }
     }
+
+    /// In these characters: others become escapes, too.
+    pub fn in_charset(self, charset: Charset) -> Self {
+        let is_mark = charset == Charset::Ascii && self.bytes.contains(&(ASCII_CUT as u8));
+        Self { in_quotes: self.in_quotes || is_mark, charset, ..self }
+    }
 }
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let parts = if self.bytes.is_ascii() { Vec::new() } else { parts_of(self.bytes) };
+        let parts =
+            if self.bytes.is_ascii() { Vec::new() } else { parts_of(self.bytes, self.charset) };
         if parts.iter().all(|part| !part.is_unseen) {
             return write!(f, "{}", Quoted::unix_raw(self.bytes).force(self.in_quotes));
         }
@@ -57,12 +67,12 @@ impl fmt::Display for Word<'_> {
 
 struct Part {
     range: Range<usize>,
-    /// Whether a terminal shows nothing of its characters, or they pile up.
+    /// Whether a terminal shows nothing of its characters, or they pile up, or it has none such.
     is_unseen: bool,
 }
 
 /// In one pass, since a word may have thousands of parts.
-fn parts_of(bytes: &[u8]) -> Vec<Part> {
+fn parts_of(bytes: &[u8], charset: Charset) -> Vec<Part> {
     let mut parts: Vec<Part> = Vec::new();
     let mut at = 0;
     let mut add = |len: usize, is_unseen: bool| {
@@ -77,7 +87,8 @@ fn parts_of(bytes: &[u8]) -> Vec<Part> {
         let mut marks = MOST_MARKS;
         for c in chunk.valid().chars() {
             marks = if is_mark(c) { marks + 1 } else { 0 };
-            let is_unseen = is_unseen(c) || marks > MOST_MARKS;
+            let is_foreign = !charset.has(c);
+            let is_unseen = is_foreign || is_unseen(c) || marks > MOST_MARKS;
             if is_unseen {
                 marks = MOST_MARKS; // behind an escape likewise
             }
@@ -137,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_word_of_thousands_of_parts_takes_one_pass() {
-        let parts = parts_of("a\u{ad}".repeat(10_000).as_bytes());
+        let parts = parts_of("a\u{ad}".repeat(10_000).as_bytes(), Charset::Utf8);
         assert_eq!(parts.len(), 20_000);
         assert_eq!(parts.last().map(|part| part.range.clone()), Some(29_998..30_000));
     }
@@ -155,6 +166,16 @@ mod tests {
         {
             assert_eq!(word(text), text);
         }
+    }
+
+    #[test]
+    fn in_ascii_all_else_is_escaped_and_our_mark_in_quotes() {
+        let word = |text: &str| Word::new(text.as_bytes()).in_charset(Charset::Ascii).to_string();
+        assert_eq!(word("na\u{ef}ve"), r"'na'$'\xC3\xAF''ve'");
+        assert_eq!(word("…"), r"$'\xE2\x80\xA6'");
+        assert_eq!(word("cut~"), "'cut~'");
+        assert_eq!(word("ls"), "ls");
+        assert!(word("日本語 שלום e\u{301}\u{202e}~").is_ascii());
     }
 
     #[test]

@@ -9,9 +9,10 @@ use std::sync::OnceLock;
 
 use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
-use super::clock::boot_offset_ns;
+use super::clock::{boot_now, boot_offset_ns};
 use super::slow_file::SlowFiles;
 use super::{cgroups, host};
+use crate::process::ancestors::Link;
 use crate::process::record::{ARGV_MAX, Common, ProcessId, Program, TICK_NS, is_same_start};
 use crate::process::tracker::Running;
 
@@ -78,6 +79,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             started_by: 0,
             cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
             comm: comm_of(stat.pid.unsigned_abs())?.into(),
+            ancestors: None,
             parent_comm: None, // which Tracker::name_parents_of_running fills in
             parent_start: None,
         },
@@ -109,6 +111,15 @@ pub fn name_of(process: ProcessId) -> Option<Vec<u8>> {
     let name = comm_of(process.pid);
     // Asked after reading: what was read belongs to the process that still has the pid.
     stat_of(process).and(name)
+}
+
+/// Who a process is that had started by a time (boot-clock nanoseconds), and who started it.
+pub fn link_of(pid: u32, by: u64) -> Option<(ProcessId, Link)> {
+    let comm = comm_of(pid)?.into();
+    let stat = Process::new(pid as i32).and_then(|process| process.stat()).ok()?;
+    let process = ProcessId { pid, start_time: start_of(&stat) };
+    let link = Link { ppid: stat.ppid as u32, comm, until: boot_now() };
+    (process.start_time <= by).then_some((process, link))
 }
 
 fn comm_of(pid: u32) -> Option<Vec<u8>> {

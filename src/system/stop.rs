@@ -18,6 +18,7 @@ use nix::sys::time::TimeSpec;
 use rustix::process::pidfd_send_signal;
 
 use super::command::Command;
+use super::stderr;
 
 /// A second signal within this time is the first one again: timeout(1) and sudo signal
 /// the process and its group. A person who presses Ctrl-C twice takes longer.
@@ -116,6 +117,9 @@ fn with_command(command: Command) -> Result<Stop> {
             // the sender. Of what others send, the command knows nothing.
             let is_key = received.ssi_code == libc::SI_KERNEL
                 && matches!(number, libc::SIGINT | libc::SIGQUIT);
+            if is_key {
+                stderr::clear_key();
+            }
             let signal = rustix::process::Signal::from_named_raw(number).filter(|_| !is_key);
             if let Some(signal) = signal {
                 let _ = pidfd_send_signal(&process, signal);
@@ -146,6 +150,7 @@ pub fn on_signals(command: Option<Command>, reports_to_stdout: bool) -> Result<S
             // SAFETY: always sound. The kernel removes programs and maps with the process.
             unsafe { libc::_exit(INTERRUPTED) };
         }
+        stderr::clear_key(); // before the last events come
     })
     .context("could not install the handler for Ctrl-C")?;
     Ok(Stop::Asked(asked, reports_to_stdout.then(io::stdout)))

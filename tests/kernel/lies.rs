@@ -175,7 +175,7 @@ fn no_text_forges_an_event_in_json_a_file_or_a_terminal() {
     let _machine = own_machine();
     let json = Watcher::start(&[]);
     let file = Watcher::spawn(watcher_command(Tracefs::Mounted, &[]));
-    let (terminal, tty) = Terminal::open(100, 30);
+    let (terminal, tty) = Terminal::open(140, 30);
     let on_terminal = ["--color", "never", "--max-entries", "1024"];
     let on_terminal = Watcher::spawn_into(tty, watcher_command(Tracefs::Mounted, &on_terminal));
     let ran = run_hostile();

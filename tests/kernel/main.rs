@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod account;
+mod ancestors;
 mod basics;
 mod births;
 mod caller;
@@ -34,6 +35,7 @@ mod signals;
 mod soak;
 mod storms;
 mod support;
+mod tables;
 mod terminal;
 mod threads;
 mod truth;

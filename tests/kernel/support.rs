@@ -109,7 +109,7 @@ pub struct Run {
 /// The program with these options, not yet started, in a mount namespace of its own.
 pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(options).stdin(Stdio::null());
+    command.args(options).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     // SAFETY: the closure makes system calls only; it allocates nothing.
     unsafe { command.pre_exec(move || in_namespace(tracefs)) };
     command

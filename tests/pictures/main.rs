@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use kernel_and_user_map::process::loss::Loss;
 use kernel_and_user_map::process::tree::Tree;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::charset::Charset;
 use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::svg::Svg;
 use kernel_and_user_map::report::{Begin, Output, TreeReport as _, Watched};
@@ -27,7 +28,12 @@ pub fn picture(tree: &Tree) -> String {
         ClosingAccount { begin: tree.begin, end: tree.end, loss, ..ClosingAccount::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 8 };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+    let mut out = Output {
+        to: &mut bytes,
+        clock: WallClock::default(),
+        window: None,
+        charset: Charset::Utf8,
+    };
     Svg.write(&mut out, tree, &watched).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }

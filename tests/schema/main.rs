@@ -13,6 +13,7 @@ use kernel_and_user_map::process::loss::Loss;
 use kernel_and_user_map::process::record::{Common, ProcessId, Program, Usage};
 use kernel_and_user_map::process::wait_status::Outcome;
 use kernel_and_user_map::process::wall_clock::WallClock;
+use kernel_and_user_map::report::charset::Charset;
 use kernel_and_user_map::report::closing_account::ClosingAccount;
 use kernel_and_user_map::report::events_ecs::EventsEcs;
 use kernel_and_user_map::report::events_json::EventsJson;
@@ -37,7 +38,7 @@ fn printed(
     let account =
         ClosingAccount { end: event.time, loss, capacity: 64, ..ClosingAccount::default() };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock, window: None };
+    let mut out = Output { to: &mut bytes, clock, window: None, charset: Charset::Utf8 };
     report.begin(&mut out, &begin).expect("memory");
     report.event(&mut out, event, names).expect("memory");
     report.loss(&mut out, &loss, event.time).expect("memory");

@@ -2,6 +2,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::process::record::Common;
+use crate::report::charset::Charset;
 
 const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -20,7 +21,12 @@ fn report(out: &mut Output<'_>) -> EventsEcs {
 /// The lines that a report prints of a watch.
 fn printed(print: impl FnOnce(&mut EventsEcs, &mut Output<'_>)) -> Vec<Value> {
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+    let mut out = Output {
+        to: &mut bytes,
+        clock: WallClock::default(),
+        window: None,
+        charset: Charset::Utf8,
+    };
     let mut report = report(&mut out);
     print(&mut report, &mut out);
     let text = String::from_utf8(bytes).expect("UTF-8");

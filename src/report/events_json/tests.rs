@@ -1,11 +1,23 @@
+use std::rc::Rc;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::process::ancestors::Ancestor;
 use crate::process::record::{Common, ProcessId, Program, Usage};
 use crate::process::wait_status::Outcome;
+use crate::report::charset::Charset;
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
+    print_with(None, kind, program)
+}
+
+fn print_with(
+    ancestors: Option<Rc<[Ancestor]>>,
+    kind: EventKind,
+    program: Option<&Program>,
+) -> (String, Value) {
     let common = Common {
         ppid: 1,
         uid: 1000,
@@ -15,6 +27,7 @@ fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
         comm: (*b"ls").into(),
         parent_comm: None,
         parent_start: None,
+        ancestors,
     };
     let event = Event {
         kind,
@@ -29,7 +42,12 @@ fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {
     };
     let names = Names { user: None, cgroup: Some("/a".into()) };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+    let mut out = Output {
+        to: &mut bytes,
+        clock: WallClock::default(),
+        window: None,
+        charset: Charset::Utf8,
+    };
     assert!(EventsJson::default().event(&mut out, &event, &names).expect("memory"));
     let text = String::from_utf8(bytes).expect("UTF-8");
     let value = serde_json::from_str(&text).expect("JSON");
@@ -56,6 +74,19 @@ fn an_exec_has_its_fields_and_no_others() {
     let (time, start_time) = (parse(&time), parse(&start_time));
     let elapsed = time.zip(start_time).map(|(time, start)| time.duration_since(start));
     assert_eq!(elapsed.map(|elapsed| elapsed.as_nanos()), Some(500_000_001));
+}
+
+#[test]
+fn ancestors_are_there_where_they_are_asked_for() {
+    let chain = [(9, &b"b\xff"[..]), (1, b"init")];
+    let ancestors = chain.map(|(pid, comm)| Ancestor { pid, comm: comm.into() });
+    let (_, value) = print_with(Some(ancestors.into()), EventKind::Exec, None);
+    assert_eq!(
+        value["ancestors"],
+        json!([{"pid": 9, "comm": "b\u{fffd}", "comm_raw": "Yv8="}, {"pid": 1, "comm": "init"}])
+    );
+    let (_, value) = print_with(Some([].into()), EventKind::Exec, None);
+    assert_eq!(value["ancestors"], json!([]));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::process::record::{ProcessId, Program, Usage};
 use crate::process::tree::{Node, Run};
 use crate::process::wait_status::Outcome;
 use crate::report::Begin;
+use crate::report::charset::Charset;
 use crate::report::closing_account::ClosingAccount;
 
 /// When the watches of these tests begin and end.
@@ -56,7 +57,7 @@ fn written(tree: &Tree) -> Vec<TracePacket> {
     let watched = Watched { begin: &begin, account: &account, cpus: 4 };
     let mut bytes = Vec::new();
     let clock = WallClock::new(50_000);
-    let mut out = Output { to: &mut bytes, clock, window: None };
+    let mut out = Output { to: &mut bytes, clock, window: None, charset: Charset::Utf8 };
     Pftrace.write(&mut out, tree, &watched).expect("memory");
     Trace::decode(&bytes[..]).expect("a trace").packet
 }

@@ -11,6 +11,7 @@ use crate::process::tree::{Node, Run};
 use crate::process::wait_status::Outcome;
 use crate::process::wall_clock::WallClock;
 use crate::report::Begin;
+use crate::report::charset::Charset;
 use crate::report::closing_account::ClosingAccount;
 
 /// Processes in the order of their starts: each with its parent, its start and its end.
@@ -55,7 +56,12 @@ fn drawn_with(tree: &Tree, loss: Loss) -> String {
     let begin = Begin { host_name: "<host>".into(), ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account(loss), cpus: 2 };
     let mut bytes = Vec::new();
-    let mut out = Output { to: &mut bytes, clock: WallClock::default(), window: None };
+    let mut out = Output {
+        to: &mut bytes,
+        clock: WallClock::default(),
+        window: None,
+        charset: Charset::Utf8,
+    };
     Svg.write(&mut out, tree, &watched).expect("memory");
     String::from_utf8(bytes).expect("UTF-8")
 }

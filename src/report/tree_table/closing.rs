@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use super::text;
 use crate::process::tree::Tree;
+use crate::report::charset::Charset;
 use crate::report::columns::{BOLD, RED, style};
 use crate::report::tree_summary::{Alone, TreeSummary, name_of};
 use crate::report::units::format_duration;
@@ -37,16 +38,24 @@ pub fn write(
         Some(cpus) => writeln!(out, ", {cpus:.1} of {} CPUs on average", watched.cpus)?,
         None => writeln!(out)?,
     }
-    writeln!(out, "{bold}Processes{bold:#}  {}", processes(tree, summary))?;
+    writeln!(out, "{bold}Processes{bold:#}  {}", processes(tree, summary, out.charset))?;
     if let Some(alone) = &summary.alone {
-        writeln!(out, "{bold}Serial{bold:#}     {}", alone_text(alone, summary.begin))?;
+        writeln!(
+            out,
+            "{bold}Serial{bold:#}     {}",
+            alone_text(alone, summary.begin, out.charset)
+        )?;
     }
     let with_time = summary.programs.iter().filter(|total| total.cpu_ns > 0);
     let mut label = "Most CPU";
     for total in with_time.take(PROGRAMS) {
         let cpu = format_duration(total.cpu_ns);
         let count = format!("×{}", total.count);
-        writeln!(out, "{bold}{label:<9}{bold:#}  {cpu:>7}  {count:>6}  {}", name(total.name))?;
+        writeln!(
+            out,
+            "{bold}{label:<9}{bold:#}  {cpu:>7}  {count:>6}  {}",
+            name(total.name, out.charset)
+        )?;
         label = "";
     }
     if tree.forgotten > 0 {
@@ -60,7 +69,7 @@ pub fn write(
     Ok(())
 }
 
-fn processes(tree: &Tree, summary: &TreeSummary<'_>) -> String {
+fn processes(tree: &Tree, summary: &TreeSummary<'_>, charset: Charset) -> String {
     let mut text = tree.nodes.len().to_string();
     if summary.failed > 0 {
         text += &format!(", {} failed", summary.failed);
@@ -75,13 +84,13 @@ fn processes(tree: &Tree, summary: &TreeSummary<'_>) -> String {
     for (i, &index) in summary.going_on.iter().take(GOING_ON).enumerate() {
         let node = &tree.nodes[index];
         text += if i == 0 { " " } else { ", " };
-        text += &format!("{} (pid {})", name(name_of(node)), node.process.pid);
+        text += &format!("{} (pid {})", name(name_of(node), charset), node.process.pid);
     }
     text + if count > GOING_ON { ", …" } else { "" }
 }
 
 /// From when on, and which programs were.
-fn alone_text(alone: &Alone<'_>, begin: u64) -> String {
+fn alone_text(alone: &Alone<'_>, begin: u64, charset: Charset) -> String {
     let ns = alone.end - alone.begin;
     let from = match alone.begin.saturating_sub(begin) {
         0 => "from the start".into(),
@@ -91,13 +100,13 @@ fn alone_text(alone: &Alone<'_>, begin: u64) -> String {
     for (i, (program, busy)) in alone.programs.iter().take(ALONE).enumerate() {
         let percent = (*busy as f64 / ns.max(1) as f64 * 100.0).round();
         text += if i == 0 { " " } else { ", " };
-        text += &format!("{} {percent} %", name(program));
+        text += &format!("{} {percent} %", name(program, charset));
     }
     text + if alone.programs.len() > ALONE { ", …" } else { "" }
 }
 
-fn name(name: &[u8]) -> String {
+fn name(name: &[u8], charset: Charset) -> String {
     let mut column = String::new();
-    text::push(&mut column, Word::new(name).to_string(), Some(NAME));
+    text::push(&mut column, Word::new(name).in_charset(charset).to_string(), Some(NAME));
     column
 }

@@ -6,6 +6,7 @@ use super::text::{push_beginning, push_command};
 use crate::process::tree::{Node, Tree};
 use crate::process::wait_status::Outcome;
 use crate::report::Output;
+use crate::report::charset::Charset;
 use crate::report::columns::{BOLD, RED, cut, style};
 use crate::report::units::format_outcome;
 use crate::report::word::CUT;
@@ -37,11 +38,11 @@ pub fn write(out: &mut Output<'_>, tree: &Tree, colour: bool, all: bool) -> io::
             _ => "",
         };
         let mut command = String::new();
-        push_command(&mut command, node, None);
+        push_command(&mut command, node, None, out.charset);
         let result = format_outcome(node.outcome);
         writeln!(out, "{red}{result}{core}  pid {}  {command}{red:#}", node.process.pid)?;
         if let Some(parent) = node.parent {
-            let mut ancestors = ancestors(tree, parent, roots[parent]);
+            let mut ancestors = ancestors(tree, parent, roots[parent], out.charset);
             if let Some(window) = out.window {
                 cut(&mut ancestors, window.columns.saturating_sub(IN.len()));
             }
@@ -82,13 +83,13 @@ fn roots_of(tree: &Tree) -> Vec<usize> {
 }
 
 /// The first one, and the nearest ones.
-fn ancestors(tree: &Tree, parent: usize, root: usize) -> String {
+fn ancestors(tree: &Tree, parent: usize, root: usize, charset: Charset) -> String {
     let chain = std::iter::successors(Some(parent), |&index| tree.nodes[index].parent);
     let mut nearest: Vec<usize> = chain.take(NEAREST).collect();
     nearest.reverse();
     let mut text = String::new();
     if !nearest.contains(&root) {
-        push_beginning(&mut text, &tree.nodes[root], ANCESTOR);
+        push_beginning(&mut text, &tree.nodes[root], ANCESTOR, charset);
         text.push_str(" > ");
         if tree.nodes[nearest[0]].parent != Some(root) {
             text.extend([CUT, ' ', '>', ' ']);
@@ -96,7 +97,7 @@ fn ancestors(tree: &Tree, parent: usize, root: usize) -> String {
     }
     for (i, &index) in nearest.iter().enumerate() {
         text.push_str(if i == 0 { "" } else { " > " });
-        push_beginning(&mut text, &tree.nodes[index], ANCESTOR);
+        push_beginning(&mut text, &tree.nodes[index], ANCESTOR, charset);
     }
     text
 }

@@ -3,6 +3,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::process::tree::{Node, Run};
+use crate::report::charset::Charset;
 use crate::report::columns::{cut, push_command as push_whole};
 use crate::report::tree_summary::program_name;
 use crate::report::word::{CUT, Word};
@@ -35,56 +36,56 @@ fn is_right_to_left(c: char) -> bool {
 ///
 /// Where it is too long, the folder of its program goes first. The last word, which mostly is the
 /// file that it works on, stays if it takes no more than half of the columns.
-pub fn push_command(line: &mut String, node: &Node, columns: Option<usize>) {
+pub fn push_command(line: &mut String, node: &Node, columns: Option<usize>, charset: Charset) {
     let Some(run) = node.last_run() else { return };
     let mut whole = String::new();
-    push_whole(&mut whole, run.program.as_deref(), &run.comm, run.forked);
+    push_whole(&mut whole, run.program.as_deref(), &run.comm, run.forked, charset);
     match columns {
-        Some(columns) if whole.width() > columns => push_parts(line, run, columns),
+        Some(columns) if whole.width() > columns => push_parts(line, run, columns, charset),
         _ => push(line, whole, None),
     }
 }
 
 /// Adds the beginning of a command, from the name of its program on.
-pub fn push_beginning(line: &mut String, node: &Node, columns: usize) {
+pub fn push_beginning(line: &mut String, node: &Node, columns: usize, charset: Charset) {
     if let Some(run) = node.last_run() {
-        push(line, without_folder(run, columns, usize::MAX), Some(columns));
+        push(line, without_folder(run, columns, usize::MAX, charset), Some(columns));
     }
 }
 
-fn push_parts(line: &mut String, run: &Run, columns: usize) {
+fn push_parts(line: &mut String, run: &Run, columns: usize, charset: Charset) {
     let program = run.program.as_ref().filter(|program| !program.args_truncated());
     let count = program.map_or(0, |program| program.args().count());
     let last = program.and_then(|program| program.args().last());
     let last = last.filter(|last| count > 2 && last.len() <= columns * BYTES_PER_COLUMN);
-    let last = last.map(|last| Word::new(last).to_string());
+    let last = last.map(|last| Word::new(last).in_charset(charset).to_string());
     match last.filter(|last| last.width() <= columns / 2) {
         Some(last) => {
-            let mut text = without_folder(run, columns, count - 1);
+            let mut text = without_folder(run, columns, count - 1, charset);
             cut(&mut text, columns - last.width() - 1);
             push(line, text + " " + &last, Some(columns));
         }
-        None => push(line, without_folder(run, columns, usize::MAX), Some(columns)),
+        None => push(line, without_folder(run, columns, usize::MAX, charset), Some(columns)),
     }
 }
 
 /// At most so many words of a command, and not much more than fit, without the folder of its
 /// program.
-fn without_folder(run: &Run, columns: usize, words: usize) -> String {
+fn without_folder(run: &Run, columns: usize, words: usize, charset: Charset) -> String {
     let mut text = String::new();
     let Some(program) = run.program.as_ref().filter(|program| program.args().next().is_some())
     else {
-        push_whole(&mut text, None, &run.comm, run.forked);
+        push_whole(&mut text, None, &run.comm, run.forked, charset);
         return text;
     };
     if run.forked {
         text.push_str("(fork) ");
     }
     let most = columns * BYTES_PER_COLUMN;
-    text += &Word::first(beginning(program_name(run), most)).to_string();
+    text += &Word::first(beginning(program_name(run), most)).in_charset(charset).to_string();
     for arg in program.args().take(words).skip(1) {
         text.push(' ');
-        text += &Word::new(beginning(arg, most)).to_string();
+        text += &Word::new(beginning(arg, most)).in_charset(charset).to_string();
         if arg.len() > most || text.len() > most {
             text.push(CUT);
             return text;
@@ -129,7 +130,7 @@ mod tests {
             subtree_cpu_ns: 0,
         };
         let mut line = String::new();
-        push_command(&mut line, &node, Some(columns));
+        push_command(&mut line, &node, Some(columns), Charset::Utf8);
         line
     }
 
