@@ -226,6 +226,10 @@ impl Options {
                 "--all is for --view processes and --view tree",
             ),
             (
+                self.output == Format::Ecs && (self.view != View::Events || self.summary),
+                "-o ecs is for events alone: for other views, and --summary, there is -o json",
+            ),
+            (
                 self.ancestors && self.view == View::Tree,
                 "--ancestors is for the other views: --view tree shows who started whom",
             ),

@@ -254,11 +254,11 @@ impl Reporter {
     ///
     /// When it can't be written.
     pub fn flush(&mut self) -> Result<()> {
+        clock::follow(&mut self.clock); // first: what comes after what is printed has its new time
         self.outlets.iter_mut().try_for_each(|outlet| outlet.flush().map(|_| ()))?;
         if !self.main_has_failed() {
             self.written = self.printed;
         }
-        clock::follow(&mut self.clock);
         self.names.renew();
         Ok(())
     }

@@ -29,8 +29,11 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("perfetto");
-        let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pictures/install-perfetto");
-        let status = Command::new(install).arg(&folder).status().expect("there is a shell");
+        let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/install-python");
+        // The one holds the definitions; the other is what its generated code was made for.
+        let packages = ["perfetto==0.59.1", "protobuf==6.31.1"];
+        let mut command = Command::new(install);
+        let status = command.arg(&folder).args(packages).status().expect("there is a shell");
         assert!(status.success(), "Perfetto's definitions can't be had, see above");
         folder.join("bin/python")
     })
@@ -48,7 +51,7 @@ fn read(name: &str, tree: &Tree) -> Value {
     let begin = Begin { host_name: "alpha".into(), ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 2 };
     let mut file = BufWriter::new(File::create(&path).expect("a file"));
-    let clock = WallClock { offset: OFFSET };
+    let clock = WallClock::new(OFFSET);
     let mut out = Output { to: &mut file, clock, window: None, charset: Charset::Utf8 };
     Pftrace.write(&mut out, tree, &watched).expect("it can be written");
     file.into_inner().expect("it can be written");

@@ -83,6 +83,7 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
             // 0: the idle task, which is no process.
             ancestors: None,
             parent_comm: (v.ppid != 0).then(|| until_nul(&v.parent_comm).into()),
+            parent_start: None, // which the tracker fills in
         },
         kind,
     })

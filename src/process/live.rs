@@ -92,6 +92,11 @@ impl LiveTable {
         self.get(pid).map(|live| Rc::clone(&live.common.comm))
     }
 
+    /// When a process was created, where that is known exactly.
+    pub fn start_of(&self, pid: u32) -> Option<u64> {
+        self.get(pid).filter(|live| !live.was_running()).map(|live| live.start_time)
+    }
+
     /// Names the parents of those that were running before.
     pub fn name_parents_of_running(&mut self) {
         let running = self.processes.iter().filter(|(_, live)| live.was_running());

@@ -2,8 +2,11 @@
 
 use std::fmt;
 
-/// Events lost. The totals of a run, or what came since the last report.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+use serde::Serialize;
+
+/// Events lost. The totals of a run, or what came since the last report. The names are those of
+/// the JSON fields: docs/json.md.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// The map was full: a count (exact, but for one case in docs/reliability.md).
     pub dropped_execs: u64,

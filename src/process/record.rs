@@ -47,6 +47,8 @@ pub struct Common {
     pub comm: Rc<[u8]>,
     /// The same of the parent, if it is known.
     pub parent_comm: Option<Rc<[u8]>>,
+    /// When the parent was created (boot-clock nanoseconds), if that is known.
+    pub parent_start: Option<u64>,
     /// Where they are asked for, what the tracker knows of the ancestors, the parent first. No
     /// record has them.
     pub ancestors: Option<Rc<[Ancestor]>>,

@@ -203,12 +203,13 @@ impl Tracker {
                     self.duplicates += 1;
                     return Ok(());
                 }
+                let parent_start = self.live.start_of(record.common.ppid);
                 let ancestors = self.ancestors_of(process, &record.common, record.time);
                 let live = Live {
                     start_time: process.start_time,
                     exec_id: Some(record.exec_id),
                     exec_time: record.time,
-                    common: Common { ancestors, ..record.common },
+                    common: Common { parent_start, ancestors, ..record.common },
                     program: Some(program),
                 };
                 each(&live.event(process.pid, record.time, EventKind::Exec))?;
@@ -227,7 +228,9 @@ impl Tracker {
                     .max_rss_kib
                     .filter(|&kib| program.is_none_or(|program| kib > program.max_rss_before_kib));
                 let mut common = record.common;
+                common.parent_start = self.live.start_of(common.ppid);
                 if let Some(live) = &known {
+                    common.parent_start = live.common.parent_start;
                     // Of one that was running before, it may not be known what the parent was.
                     let is_same = |_: &Rc<[u8]>| live.common.ppid == common.ppid;
                     let by_now = common.parent_comm.take().filter(is_same);

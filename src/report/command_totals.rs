@@ -11,7 +11,7 @@ use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::columns::{BOLD, cut, style};
-use super::json::{Time, write_line};
+use super::json::{LineTime, write_line};
 use super::units::{format_duration, format_memory};
 use super::word::Word;
 use super::{Output, Report};
@@ -124,7 +124,7 @@ impl CommandTotals {
         for (comm, total) in self.sorted() {
             let line = TotalLine {
                 event: "command",
-                time: Time(out.clock.utc(time)),
+                time: LineTime(out.clock.utc(time)),
                 comm: comm.map(String::from_utf8_lossy),
                 count: total.count,
                 failures: total.failures,
@@ -153,7 +153,8 @@ impl Report for CommandTotals {
 #[derive(Serialize)]
 struct TotalLine<'a> {
     event: &'static str,
-    time: Time,
+    #[serde(flatten)]
+    time: LineTime,
     /// `None`: all others.
     comm: Option<Cow<'a, str>>,
     count: u64,

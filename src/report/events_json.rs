@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::json::{Time, exit_fields, process_fields, write_line, write_loss};
+use super::json::{exit_fields, process_fields, time_fields, write_line, write_loss};
 use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
@@ -32,7 +32,7 @@ impl Report for EventsJson {
     }
 
     fn loss(&mut self, out: &mut Output<'_>, loss: &Loss, time: u64) -> io::Result<()> {
-        let time = Time(out.clock.utc(time));
+        let time = out.clock.utc(time);
         write_loss(out, loss, time)
     }
 }
@@ -52,7 +52,7 @@ impl Serialize for EventLine<'_> {
             EventKind::Exit { .. } => "exit",
         };
         line.serialize_entry("event", name)?;
-        line.serialize_entry("time", &Time(clock.utc(event.time)))?;
+        time_fields(&mut line, ["time", "time_ns"], Some(clock.utc(event.time)))?;
         process_fields(&mut line, event, names, clock)?;
         if let EventKind::Exit { outcome, duration, usage } = event.kind {
             let cpu_ns = usage.map(|usage| usage.cpu_ns);

@@ -20,6 +20,7 @@ pub mod charset;
 pub mod closing_account;
 pub mod columns;
 pub mod command_totals;
+pub mod events_ecs;
 pub mod events_json;
 pub mod events_table;
 pub mod fields;
@@ -159,6 +160,8 @@ pub enum Format {
     Table,
     /// JSON Lines, one object a line, for programs
     Json,
+    /// JSON Lines by the Elastic Common Schema
+    Ecs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -229,10 +232,10 @@ pub fn chosen(choice: Choice) -> Chosen {
     let time = || columns::TimeColumn::new(time, started);
     let charset = match format {
         Format::Table => charset,
-        Format::Json => Charset::Utf8,
+        Format::Json | Format::Ecs => Charset::Utf8,
     };
     let mut reports: Vec<Box<dyn Report>> = match format {
-        Format::Table => Vec::new(),
+        Format::Table | Format::Ecs => Vec::new(),
         Format::Json => vec![Box::new(watch_json::WatchJson)],
     };
     let mut tree: Option<Box<dyn TreeReport>> = None;
@@ -241,6 +244,8 @@ pub fn chosen(choice: Choice) -> Chosen {
             reports.push(Box::new(events_table::EventsTable::new(time(), colour, ancestors)));
         }
         (View::Events, Format::Json) => reports.push(Box::new(events_json::EventsJson::default())),
+        // That schema is about events; the options ask for nothing else.
+        (_, Format::Ecs) => reports.push(Box::new(events_ecs::EventsEcs::default())),
         (View::Processes, Format::Table) => {
             reports.push(Box::new(processes::ProcessesTable::new(time(), colour, ancestors)));
         }
@@ -253,7 +258,7 @@ pub fn chosen(choice: Choice) -> Chosen {
     if totals {
         let as_json = match format {
             Format::Table => false,
-            Format::Json => true,
+            Format::Json | Format::Ecs => true,
         };
         reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::columns::{BOLD, TimeColumn, set_command, style, write_loss};
 use super::fields::push_field;
-use super::json::{self, Time, process_fields, write_value};
+use super::json::{self, Time, process_fields, unix_ns, write_value};
 use super::layout::{Field, Layout, PROCESSES};
 use super::units::format_duration;
 use super::{Output, Report, Window};
@@ -84,7 +84,7 @@ pub struct ProcessesJson;
 
 impl Report for ProcessesJson {
     fn loss(&mut self, out: &mut Output<'_>, loss: &Loss, time: u64) -> io::Result<()> {
-        let time = Time(out.clock.utc(time));
+        let time = out.clock.utc(time);
         json::write_loss(out, loss, time)
     }
 
@@ -100,8 +100,9 @@ impl Report for ProcessesJson {
     ) -> io::Result<()> {
         let clock = out.clock;
         out.write_all(br#"{"event":"processes","time":"#)?;
-        write_value(out, &Time(clock.utc(time)))?;
-        out.write_all(br#","processes":["#)?;
+        let time = clock.utc(time);
+        write_value(out, &Time(time))?;
+        write!(out, r#","time_ns":{},"processes":["#, unix_ns(time))?;
         for (i, process) in processes.iter().enumerate() {
             out.write_all(if i == 0 { b"" } else { b"," })?;
             write_value(out, &AliveEntry { process, clock: &clock })?;

@@ -6,11 +6,13 @@ use std::io::{self, Write as _};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use super::json::{Time, exit_fields, program_fields, text_fields, write_line};
+use super::json::{exit_fields, program_fields, text_fields, time_fields, write_line};
 use super::tree_summary::{ProgramTotal, TreeSummary, duration_of, goes_on, program_name};
 use super::{Output, TreeReport, Watched};
 use crate::process::tree::{Node, Run, Tree};
 use crate::process::wall_clock::WallClock;
+
+const TIME: [&str; 2] = ["time", "time_ns"];
 
 /// Prints a tree: all of it, since programs skip what they don't want.
 #[derive(Debug, Default)]
@@ -46,15 +48,15 @@ impl Serialize for ProcessLine<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { tree, node, depth, clock } = *self;
         let mut line = serializer.serialize_map(None)?;
-        let time = |ns| Time(clock.utc(ns));
-        let start_of = |node: &Node| (node.start() > 0).then(|| time(node.start()));
+        let start_of = |node: &Node| (node.start() > 0).then(|| clock.utc(node.start()));
         let parent = node.parent.map(|parent| &tree.nodes[parent]);
         line.serialize_entry("event", "process")?;
-        line.serialize_entry("time", &node.end.map(time))?;
+        time_fields(&mut line, TIME, node.end.map(|end| clock.utc(end)))?;
         line.serialize_entry("pid", &node.process.pid)?;
-        line.serialize_entry("start_time", &start_of(node))?;
+        time_fields(&mut line, ["start_time", "start_time_ns"], start_of(node))?;
         line.serialize_entry("parent_pid", &parent.map(|parent| parent.process.pid))?;
-        line.serialize_entry("parent_start_time", &parent.and_then(start_of))?;
+        let parent_start = ["parent_start_time", "parent_start_time_ns"];
+        time_fields(&mut line, parent_start, parent.and_then(start_of))?;
         line.serialize_entry("depth", &depth)?;
         line.serialize_entry("children", &node.children.len())?;
         if let Some(run) = node.last_run() {
@@ -90,8 +92,8 @@ impl Serialize for RunEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut entry = serializer.serialize_map(None)?;
         // That of a process of which only its children told is not known.
-        let begin = (self.run.begin > 0).then(|| Time(self.clock.utc(self.run.begin)));
-        entry.serialize_entry("time", &begin)?;
+        let begin = (self.run.begin > 0).then(|| self.clock.utc(self.run.begin));
+        time_fields(&mut entry, TIME, begin)?;
         run_fields(&mut entry, self.run)?;
         entry.end()
     }
@@ -111,7 +113,7 @@ impl Serialize for TreeLine<'_> {
         let alone = summary.alone.as_ref();
         let mut line = serializer.serialize_map(None)?;
         line.serialize_entry("event", "tree")?;
-        line.serialize_entry("time", &Time(clock.utc(tree.end)))?;
+        time_fields(&mut line, TIME, Some(clock.utc(tree.end)))?;
         line.serialize_entry("wall_ns", &summary.wall_ns())?;
         line.serialize_entry("cpu_ns", &summary.cpu_ns)?;
         line.serialize_entry("cpus", &watched.cpus)?;
@@ -120,7 +122,8 @@ impl Serialize for TreeLine<'_> {
         line.serialize_entry("failed", &summary.failed)?;
         line.serialize_entry("running", &summary.going_on.len())?;
         line.serialize_entry("running_before", &summary.before)?;
-        line.serialize_entry("alone_since", &alone.map(|alone| Time(clock.utc(alone.begin))))?;
+        let alone_since = alone.map(|alone| clock.utc(alone.begin));
+        time_fields(&mut line, ["alone_since", "alone_since_ns"], alone_since)?;
         line.serialize_entry("alone_ns", &alone.map(|alone| alone.end - alone.begin))?;
         let programs = alone.map(|alone| &alone.programs[..]).unwrap_or_default();
         let programs: Vec<_> = programs.iter().take(MOST).map(AloneEntry).collect();
@@ -219,12 +222,12 @@ mod tests {
         let (process, whole) = text.split_once('\n').expect("two lines");
         assert_eq!(
             process,
-            r#"{"event":"process","time":"1970-01-01T00:00:06.000000000Z","pid":1,"start_time":"1970-01-01T00:00:05.000000000Z","parent_pid":null,"parent_start_time":null,"depth":0,"children":0,"name":"sleep","uid":1000,"user":"alice","comm":"sleep","filename":null,"filename_truncated":false,"args":["sleep","1"],"args_truncated":false,"forked":false,"running":false,"duration_ns":1000000000,"exit_code":null,"signal":"SIGSEGV","core_dumped":true,"cpu_ns":2000000,"max_rss_kib":4224,"major_faults":0,"read_bytes":null,"write_bytes":null,"subtree_cpu_ns":2000000}"#
+            r#"{"event":"process","time":"1970-01-01T00:00:06.000000000Z","time_ns":6000000000,"pid":1,"start_time":"1970-01-01T00:00:05.000000000Z","start_time_ns":5000000000,"parent_pid":null,"parent_start_time":null,"parent_start_time_ns":null,"depth":0,"children":0,"name":"sleep","uid":1000,"user":"alice","comm":"sleep","filename":null,"filename_truncated":false,"args":["sleep","1"],"args_truncated":false,"forked":false,"running":false,"duration_ns":1000000000,"exit_code":null,"signal":"SIGSEGV","core_dumped":true,"cpu_ns":2000000,"max_rss_kib":4224,"major_faults":0,"read_bytes":null,"write_bytes":null,"subtree_cpu_ns":2000000}"#
         );
         assert_eq!(
             whole,
             concat!(
-                r#"{"event":"tree","time":"1970-01-01T00:00:06.000000000Z","wall_ns":1000000000,"cpu_ns":2000000,"cpus":4,"parallelism":0.002,"processes":1,"failed":1,"running":0,"running_before":0,"alone_since":"1970-01-01T00:00:05.000000000Z","alone_ns":1000000000,"alone_programs":[{"name":"sleep","busy_ns":1000000000}],"programs":[{"name":"sleep","count":1,"cpu_ns":2000000}],"forgotten":0,"dropped_execs":0,"dropped_exits":0,"missed_execs_at_most":0,"missed_exits_at_most":0,"dropped_forks":0,"missed_forks_at_most":0}"#,
+                r#"{"event":"tree","time":"1970-01-01T00:00:06.000000000Z","time_ns":6000000000,"wall_ns":1000000000,"cpu_ns":2000000,"cpus":4,"parallelism":0.002,"processes":1,"failed":1,"running":0,"running_before":0,"alone_since":"1970-01-01T00:00:05.000000000Z","alone_since_ns":5000000000,"alone_ns":1000000000,"alone_programs":[{"name":"sleep","busy_ns":1000000000}],"programs":[{"name":"sleep","count":1,"cpu_ns":2000000}],"forgotten":0,"dropped_execs":0,"dropped_exits":0,"missed_execs_at_most":0,"missed_exits_at_most":0,"dropped_forks":0,"missed_forks_at_most":0}"#,
                 "\n"
             )
         );

@@ -9,8 +9,9 @@ use serde::{Serialize, Serializer};
 
 use super::closing_account::ClosingAccount;
 use super::filter::Filter;
-use super::json::{Time, write_line};
+use super::json::{LineTime, write_line};
 use super::{Begin, Output, Report};
+use crate::process::loss::Loss;
 use crate::process::wait_status::signal_name;
 
 /// Prints both, whatever is printed in between.
@@ -21,7 +22,7 @@ impl Report for WatchJson {
     fn begin(&mut self, out: &mut Output<'_>, begin: &Begin) -> io::Result<()> {
         let line = BeginLine {
             event: "begin",
-            time: Time(out.clock.utc(begin.time)),
+            time: LineTime(out.clock.utc(begin.time)),
             version: env!("CARGO_PKG_VERSION"),
             host_name: &begin.host_name,
             boot_id: begin.boot_id.as_deref(),
@@ -32,25 +33,10 @@ impl Report for WatchJson {
     }
 
     fn account(&mut self, out: &mut Output<'_>, account: &ClosingAccount) -> io::Result<()> {
-        let ClosingAccount { reported, loss, .. } = account;
         let line = EndLine {
             event: "end",
-            time: Time(out.clock.utc(account.end)),
-            run_time_ns: account.end.saturating_sub(account.begin),
-            reported_execs: reported.execs,
-            reported_exits: reported.exits,
-            ended_unseen: reported.lost_exits,
-            hidden: account.hidden,
-            dropped_execs: loss.dropped_execs,
-            dropped_exits: loss.dropped_exits,
-            missed_execs_at_most: loss.missed_execs_at_most,
-            missed_exits_at_most: loss.missed_exits_at_most,
-            dropped_forks: loss.dropped_forks,
-            missed_forks_at_most: loss.missed_forks_at_most,
-            unwritten: account.unwritten,
-            running: account.running.iter().map(|running| running.process.pid).collect(),
-            fullest: account.fullest,
-            capacity: account.capacity,
+            time: LineTime(out.clock.utc(account.end)),
+            account: AccountFields::of(account),
         };
         write_line(out, &line)
     }
@@ -59,7 +45,8 @@ impl Report for WatchJson {
 #[derive(Serialize)]
 struct BeginLine<'a> {
     event: &'static str,
-    time: Time,
+    #[serde(flatten)]
+    time: LineTime,
     version: &'static str,
     host_name: &'a str,
     boot_id: Option<&'a str>,
@@ -68,7 +55,7 @@ struct BeginLine<'a> {
 }
 
 /// The options that select, under their names. Those that were not given are left out.
-struct FilterFields<'a>(&'a Filter);
+pub struct FilterFields<'a>(pub &'a Filter);
 
 impl Serialize for FilterFields<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -93,7 +80,8 @@ impl Serialize for FilterFields<'_> {
         some(&mut fields, "exit_code", &codes.collect::<Vec<_>>())?;
         some(&mut fields, "signal", &signals.collect::<Vec<_>>())?;
         if let Some(least) = filter.min_duration {
-            fields.serialize_entry("min_duration_ns", &least.as_nanos())?;
+            let ns = u64::try_from(least.as_nanos()).unwrap_or(u64::MAX);
+            fields.serialize_entry("min_duration_ns", &ns)?;
         }
         if let Some(event) = filter.event {
             fields.serialize_entry("event", &event)?;
@@ -111,22 +99,44 @@ fn some<M: SerializeMap>(
 }
 
 #[derive(Serialize)]
-struct EndLine {
+struct EndLine<'a> {
     event: &'static str,
-    time: Time,
+    #[serde(flatten)]
+    time: LineTime,
+    #[serde(flatten)]
+    account: AccountFields<'a>,
+}
+
+/// What came of a watch.
+#[derive(Serialize)]
+pub struct AccountFields<'a> {
     run_time_ns: u64,
     reported_execs: u64,
     reported_exits: u64,
     ended_unseen: u64,
     hidden: u64,
-    dropped_execs: u64,
-    dropped_exits: u64,
-    missed_execs_at_most: u64,
-    missed_exits_at_most: u64,
-    dropped_forks: u64,
-    missed_forks_at_most: u64,
+    #[serde(flatten)]
+    loss: &'a Loss,
     unwritten: u64,
     running: Vec<u32>,
     fullest: u64,
     capacity: u64,
+}
+
+impl<'a> AccountFields<'a> {
+    pub fn of(account: &'a ClosingAccount) -> Self {
+        let ClosingAccount { reported, running, .. } = account;
+        Self {
+            run_time_ns: account.end.saturating_sub(account.begin),
+            reported_execs: reported.execs,
+            reported_exits: reported.exits,
+            ended_unseen: reported.lost_exits,
+            hidden: account.hidden,
+            loss: &account.loss,
+            unwritten: account.unwritten,
+            running: running.iter().map(|running| running.process.pid).collect(),
+            fullest: account.fullest,
+            capacity: account.capacity,
+        }
+    }
 }

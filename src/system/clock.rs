@@ -12,14 +12,14 @@ const STEP_NS: i128 = 1_000_000;
 
 /// How the wall clock stands to the boot clock now.
 pub fn wall_clock() -> WallClock {
-    WallClock { offset: measure_offset() }
+    WallClock::new(measure_offset())
 }
 
 /// Follows the wall clock if it was set since.
 pub fn follow(clock: &mut WallClock) {
     let offset = measure_offset();
     if (offset - clock.offset).abs() > STEP_NS {
-        clock.offset = offset;
+        clock.set(boot_now(), offset);
     }
 }
 

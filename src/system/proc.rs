@@ -81,6 +81,7 @@ fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
             comm: comm_of(stat.pid.unsigned_abs())?.into(),
             ancestors: None,
             parent_comm: None, // which Tracker::name_parents_of_running fills in
+            parent_start: None,
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     })

@@ -20,9 +20,9 @@ use crate::ends::SmallCgroup;
 use crate::losses::{assert_one_error_about_stdout, fill_disk, two_files_on_a_small_disk};
 use crate::support::{
     Run, Tracefs, Watcher, here_or_in_guest, in_guest, may_be_missed, own_machine, run_to_end,
-    share_machine, text, watcher_command,
+    share_machine, short, text, watcher_command,
 };
-use crate::truth::{Truth, assert_outcome, time};
+use crate::truth::{Truth, time};
 
 /// The program in a mount namespace of its own, after `change` has changed what is mounted.
 fn where_mounts_differ(
@@ -173,6 +173,8 @@ fn a_clock_that_jumps_takes_the_times_with_it_but_not_the_order() {
     let watcher = Watcher::start(&["--period", "0.05"]);
     let clock = WallClock::take();
     let mut old = Running::start(play(&["wait", "exit", "6"]).stdin(Stdio::piped()));
+    let mut other = Running::start(play(&["wait", "exit", "7"]).stdin(Stdio::piped()));
+    watcher.wait_for("its exec", |event| event["pid"] == other.pid());
     let begun = Instant::now();
     let mut runs = Vec::new();
     for hours in [3, -5, 100, 0] {
@@ -189,7 +191,10 @@ fn a_clock_that_jumps_takes_the_times_with_it_but_not_the_order() {
         is_told(truth.pid);
         runs.push((before, truth, after));
     }
-    // Back and forth while many run.
+    drop(other.child.stdin.take());
+    assert_eq!(other.child.wait().expect("ours").code(), Some(7));
+    watcher.wait_for("its exit", |event| event["event"] == "exit" && event["pid"] == other.pid());
+    // Back and forth while many run: more often than the program remembers.
     let processes = 300;
     let mut storming = Running::start(&mut play(&["storm", "300", "1"]));
     for hours in (0..).map(|n| if n % 2 == 0 { 7 } else { -7 }) {
@@ -225,8 +230,19 @@ fn a_clock_that_jumps_takes_the_times_with_it_but_not_the_order() {
             assert!(before <= time && time <= after, "{before} to {after}: {event}");
         }
     }
+    // Whatever the clock was set to meanwhile, a process has one start.
+    let storm =
+        children(&run, storming.pid()).into_iter().filter_map(|event| event["pid"].as_u64());
+    for pid in storm.map(|pid| pid.try_into().expect("pids are small")).chain([other.pid()]) {
+        for event in run.of(pid) {
+            let [start, ns] = ["start_time", "start_time_ns"].map(|name| &event[name]);
+            assert_eq!(*ns, run.of(pid)[0]["start_time_ns"], "{event}");
+            assert_eq!(ns.as_i64().map(i128::from), Some(time(start).as_nanosecond()));
+        }
+    }
+    // Its duration is not what lies between its times: the clock was set in between.
     let exit = run.exit_of(old.pid());
-    assert_outcome(exit, status);
+    assert_eq!((short(exit), status.code()), ("exit 6".into(), Some(6)));
     let duration = Duration::from_nanos(exit["duration_ns"].as_u64().expect("known"));
     assert!(lived <= duration && duration <= lived + Duration::from_secs(60), "{exit}");
 }

@@ -12,6 +12,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod crowds;
+mod ecs;
 mod edges;
 mod ends;
 mod execs;
@@ -28,6 +29,8 @@ mod names;
 mod namespaces;
 mod running;
 mod saved;
+#[path = "../common/schema.rs"]
+mod schema;
 mod signals;
 mod soak;
 mod storms;

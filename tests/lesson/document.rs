@@ -4,12 +4,16 @@
 pub enum Block<'a> {
     Heading,
     Patch(&'a str),
+    /// Of a workflow, as YAML.
+    Steps(&'a str),
     Run {
         commands: &'a str,
         /// What the document shows as the output.
         shown: Option<&'a str>,
-        /// The rest of the line `<!-- varies: … -->` before it.
+        /// The rest of the line `<!-- varies: … -->` before that.
         varies: &'a str,
+        /// The rest of the line `<!-- meanwhile: … -->` before the commands.
+        meanwhile: Option<&'a str>,
     },
 }
 
@@ -17,11 +21,11 @@ pub enum Block<'a> {
 ///
 /// # Panics
 ///
-/// At a block that the test would overlook: without an end, in another language, or with
+/// At a block that a test would overlook: without an end, in another language, or with
 /// output that belongs to no command.
 pub fn blocks(text: &str) -> Vec<(usize, Block<'_>)> {
     let mut blocks = Vec::new();
-    let mut varies = None;
+    let (mut varies, mut meanwhile) = (None, None);
     let mut rest = text;
     let mut number = 0;
     while let Some((line, after)) = rest.split_once('\n') {
@@ -34,23 +38,28 @@ pub fn blocks(text: &str) -> Vec<(usize, Block<'_>)> {
             number += body.lines().count() + 1;
             match (language, blocks.last_mut()) {
                 ("sh", _) => {
-                    blocks.push((first, Block::Run { commands: body, shown: None, varies: "" }));
+                    let (shown, varies, meanwhile) = (None, "", meanwhile.take());
+                    blocks.push((first, Block::Run { commands: body, shown, varies, meanwhile }));
                 }
+                ("yaml", _) => blocks.push((first, Block::Steps(body))),
                 ("diff", _) => blocks.push((first, Block::Patch(body))),
                 ("text", Some((_, Block::Run { shown: shown @ None, varies: varying, .. }))) => {
                     *shown = Some(body);
                     *varying = varies.take().unwrap_or_default();
                 }
-                _ => panic!("docs/lesson.md:{number}: the test knows no such block here: {line}"),
+                _ => panic!("{number}: the test knows no such block here: {line}"),
             }
         } else if let Some(words) = line.strip_prefix("<!-- varies: ") {
             varies = Some(words.strip_suffix(" -->").expect("the comment ends"));
+        } else if let Some(commands) = line.strip_prefix("<!-- meanwhile: ") {
+            meanwhile = Some(commands.strip_suffix(" -->").expect("the comment ends"));
         } else if line.starts_with('#') {
             blocks.push((number, Block::Heading));
         }
         assert!(!line.contains("```") || line.starts_with("```"), "{number}: an indented block");
     }
     assert_eq!(varies, None, "words that vary stand before a text block");
+    assert_eq!(meanwhile, None, "what happens meanwhile stands before commands");
     blocks
 }
 
@@ -70,16 +79,11 @@ pub fn places(text: &str) -> Vec<(usize, Vec<&str>)> {
 
 #[test]
 fn a_document_is_its_blocks_with_their_lines() {
+    let (commands, shown, varies) = ("ls\n", Some("x\ny\n"), "1 \"2 3\"");
+    let run = Block::Run { commands, shown, varies, meanwhile: None };
     let text =
         "# A\n```sh\nls\n```\n\n<!-- varies: 1 \"2 3\" -->\n```text\nx\ny\n```\n```diff\n-a\n```\n";
-    assert_eq!(
-        blocks(text),
-        [
-            (1, Block::Heading),
-            (3, Block::Run { commands: "ls\n", shown: Some("x\ny\n"), varies: "1 \"2 3\"" }),
-            (12, Block::Patch("-a\n")),
-        ]
-    );
+    assert_eq!(blocks(text), [(1, Block::Heading), (3, run), (12, Block::Patch("-a\n")),]);
 }
 
 #[test]

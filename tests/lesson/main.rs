@@ -41,7 +41,7 @@ fn every_command_of_the_lesson_does_what_is_shown() {
     tree::copy(source, &copy);
 
     let text = fs::read_to_string(source.join("docs/lesson.md")).expect("the document");
-    let mut shell = Shell::start(&copy, &bpftool);
+    let mut shell = Shell::start(&copy, &copy.join("tests/lesson"), &[("BPFTOOL", &bpftool)]);
     let mut patched = false;
     let mut wrong = Vec::new();
     for (number, block) in document::blocks(&text) {
@@ -56,7 +56,8 @@ fn every_command_of_the_lesson_does_what_is_shown() {
                 tree::apply(patch, &copy).unwrap_or_else(|error| panic!("{place}: {error}"));
                 patched = true;
             }
-            Block::Run { commands, shown, varies } => {
+            Block::Steps(_) => panic!("{place}: the lesson has no workflow"),
+            Block::Run { commands, shown, varies, .. } => {
                 let (printed, status) = shell.run(commands, &place);
                 match shown {
                     None => {

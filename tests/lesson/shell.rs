@@ -35,7 +35,8 @@ pub struct Shell {
 }
 
 impl Shell {
-    pub fn start(folder: &Path, bpftool: &Path) -> Self {
+    /// In a folder. `first`: where programs are looked for before all others.
+    pub fn start(folder: &Path, first: &Path, variables: &[(&str, &Path)]) -> Self {
         let mut command = Command::new("sh");
         // Cargo's variables are about the test; a build in the copy must not see them.
         for (name, _) in env::vars_os() {
@@ -49,8 +50,8 @@ impl Shell {
         }
         command
             .current_dir(folder)
-            .env("PATH", path(folder))
-            .env("BPFTOOL", bpftool)
+            .env("PATH", path(first))
+            .envs(variables.iter().copied())
             // The lesson is about what happens, not how fast: save the time to optimize.
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
@@ -133,10 +134,10 @@ fn isolate() -> io::Result<()> {
     Ok(())
 }
 
-/// First the test's own bpftool; then the cargo that built the test, which sudo may not find.
-fn path(folder: &Path) -> OsString {
+/// First the test's own programs; then the cargo that built the test, which sudo may not find.
+fn path(first: &Path) -> OsString {
     let cargo = Path::new(env!("CARGO")).parent().expect("a folder");
-    let mut path = folder.join("tests/lesson").into_os_string();
+    let mut path = first.as_os_str().to_owned();
     for more in [cargo.as_os_str(), &env::var_os("PATH").unwrap_or_default(), SYSTEM_PATH.as_ref()]
     {
         path.push(":");

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Reads a .pftrace by Perfetto's own definitions, strictly, and prints what is in it as JSON.
 
-usage: read-pftrace.py FILE (with the Python that tests/pictures/install-perfetto installs)
+usage: read-pftrace.py FILE (with the Python of tests/pictures_perfetto.rs)
 
 Status 1, and a sentence, where a packet has a field that Perfetto does not know, tracks do not
 nest, or slices do not pair.

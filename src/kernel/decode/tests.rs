@@ -58,6 +58,7 @@ fn an_exec_keeps_every_field() {
                 cgroup_id: 5,
                 comm: Rc::from(*b"ls"),
                 parent_comm: Some(Rc::from(*b"sh")),
+                parent_start: None,
                 ancestors: None,
             },
             kind: Kind::Exec(Program::new(Some(b"/bin/ls".to_vec()), b"ls\0-l\0".to_vec(), 6)),

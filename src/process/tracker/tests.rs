@@ -285,6 +285,35 @@ fn the_parent_is_named_as_it_was_at_the_exec() {
 }
 
 #[test]
+fn a_parent_is_known_by_its_start_whoever_has_its_pid_later() {
+    let mut tracker = Tracker::default();
+    let child_of = |mut record: Record, ppid| {
+        record.common.ppid = ppid;
+        record
+    };
+    let parent = [exec(7, 100, 1, 110, "parent"), exit(7, 100, 1, 130, 0)];
+    let child = [exec(8, 115, 1, 120, "child"), exit(8, 115, 1, 150, 0)];
+    add(&mut tracker, parent);
+    add(&mut tracker, [exec(7, 140, 1, 145, "other")]);
+    add(&mut tracker, child.map(|record| child_of(record, 7)));
+    // One that calls no exec, and one whose parent was running before.
+    add(
+        &mut tracker,
+        [child_of(exit(9, 146, 1, 155, 0), 7), child_of(exit(10, 146, 1, 160, 0), 3)],
+    );
+    tracker.add_running(running(3, 12, 1, "older"));
+    let mut starts = Vec::new();
+    tracker
+        .events_before(u64::MAX, |event| {
+            starts.push((event.process.pid, event.common.parent_start));
+            Ok::<(), Infallible>(())
+        })
+        .expect("infallible");
+    starts.retain(|(pid, _)| *pid != 7);
+    assert_eq!(starts, [(8, Some(100)), (8, Some(100)), (9, Some(140)), (10, None)]);
+}
+
+#[test]
 fn the_dead_are_forgotten() {
     let mut tracker = Tracker::default();
     for pid in 0..1000 {

@@ -26,6 +26,7 @@ fn print_with(
         cgroup_id: 5,
         comm: (*b"ls").into(),
         parent_comm: None,
+        parent_start: None,
         ancestors,
     };
     let event = Event {
@@ -63,10 +64,10 @@ fn an_exec_has_its_fields_and_no_others() {
     assert_eq!(
         value,
         json!({
-            "event": "exec", "time": null, "pid": 7, "ppid": 1, "started_by": 3, "parent": "init",
+            "event": "exec", "time": null, "time_ns": 1_500_000_001, "pid": 7, "ppid": 1, "started_by": 3, "parent": "init",
             "uid": 1000, "gid": 100, "user": null, "comm": "ls", "filename": "/bin/ls", "filename_truncated": false,
             "args": ["ls", "a b", ""], "args_truncated": false, "forked": false, "start_time": null,
-            "exec_id": 3, "cgroup_id": 5, "cgroup": "/a", "container_id": null,
+            "start_time_ns": 1_000_000_000, "exec_id": 3, "cgroup_id": 5, "cgroup": "/a", "container_id": null,
         })
     );
     let parse = |time: &Value| time.as_str().and_then(|time| time.parse::<Timestamp>().ok());

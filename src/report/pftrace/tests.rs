@@ -56,7 +56,7 @@ fn written(tree: &Tree) -> Vec<TracePacket> {
     let begin = Begin { host_name: "alpha".into(), ..Begin::default() };
     let watched = Watched { begin: &begin, account: &account, cpus: 4 };
     let mut bytes = Vec::new();
-    let clock = WallClock { offset: 50_000 };
+    let clock = WallClock::new(50_000);
     let mut out = Output { to: &mut bytes, clock, window: None, charset: Charset::Utf8 };
     Pftrace.write(&mut out, tree, &watched).expect("memory");
     Trace::decode(&bytes[..]).expect("a trace").packet
