@@ -30,7 +30,7 @@ test: all ## Run the unit tests and the tests on the running kernel (as root)
 
 .PHONY: test-unit
 test-unit: packages ## Run the tests that load no BPF program; no root needed
-	cargo test --locked $(CARGO_FLAGS) --lib --bins --test properties
+	cargo test --locked $(CARGO_FLAGS) --lib --bins --test bad_input --test properties
 
 .PHONY: test-soak
 test-soak: all ## Run a million processes among 20,000 others (as root, some minutes)

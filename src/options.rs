@@ -1,11 +1,13 @@
 //! The command line. The doc comments here are its help text.
 
+mod refusal;
 mod values;
 
 use std::env;
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Error;
@@ -13,31 +15,33 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser};
 use regex::bytes::Regex;
 
-use self::values::{container_here, duration, min_duration, period, saved, user};
+use self::values::{
+    container_here, duration, exit_codes, max_entries, period, pid, regex, saved, signal, span,
+    user,
+};
 use crate::process::redaction::Redaction;
 use crate::report::filter::{EventName, Filter};
 use crate::report::{Format, Picture, TimeStyle, View};
 use crate::system::cgroups;
 use crate::system::command::{self, NotStarted};
-use crate::system::stderr;
 
-const FILTERS: &str = "Filters (an event must pass all of them)";
+const FILTERS: &str =
+    "Filters (an event must pass all of them; several values of one, by commas or repeated: any)";
 
 /// Watch every program that starts and how each one ends, through an eBPF map.
 ///
 /// Prints one line for each exec and one for each process that exits, in the order of the
 /// kernel's clock. Loading BPF programs takes root, or CAP_BPF and CAP_PERFMON.
 #[derive(Debug, Clone, Parser)]
-#[command(version, max_term_width = 100)]
+#[command(version, max_term_width = 100, args_override_self = true)]
 pub struct Options {
-    /// Longest time between two reads of the map, 0.01 to 3600
-    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = period,
-          allow_negative_numbers = true)]
+    /// Longest time between two reads of the map, 10ms to 1h
+    #[arg(long, value_name = "SPAN", default_value = "1", value_parser = period,
+          allow_hyphen_values = true)]
     pub period: Duration,
 
-    /// Stop by itself after this time
-    #[arg(long, value_name = "SECONDS", value_parser = duration,
-          allow_negative_numbers = true)]
+    /// Stop by itself after this time, such as 5, 0.5, 250ms or 1h30m
+    #[arg(long, value_name = "SPAN", value_parser = duration, allow_hyphen_values = true)]
     pub duration: Option<Duration>,
 
     /// What to print: for people, or for programs
@@ -54,7 +58,8 @@ pub struct Options {
     pub all: bool,
 
     /// Follow this process, and all that it starts from now on; may be given several times
-    #[arg(long, value_name = "PID", conflicts_with = "pid")]
+    #[arg(long, value_name = "PID", conflicts_with = "pid", value_parser = pid,
+          value_delimiter = ',', allow_negative_numbers = true)]
     pub follow: Vec<u32>,
 
     /// Save a picture or a log when it ends: .svg, .pftrace (Perfetto), .jsonl or .txt; may be
@@ -75,35 +80,53 @@ pub struct Options {
     pub summary: bool,
 
     /// Only processes of this user (name or number, as it was at the exec)
-    #[arg(short, long, value_name = "USER", value_parser = user, help_heading = FILTERS)]
-    pub user: Option<u32>,
+    #[arg(short, long, value_name = "USER", value_parser = user, value_delimiter = ',',
+          allow_negative_numbers = true, help_heading = FILTERS)]
+    pub user: Vec<u32>,
 
-    /// Only this process; may be given several times
-    #[arg(short, long, value_name = "PID", help_heading = FILTERS)]
+    /// Only this process
+    #[arg(short, long, value_name = "PID", value_parser = pid, value_delimiter = ',',
+          allow_negative_numbers = true, help_heading = FILTERS)]
     pub pid: Vec<u32>,
 
     /// Only children of this process
-    #[arg(long, value_name = "PID", help_heading = FILTERS)]
-    pub ppid: Option<u32>,
+    #[arg(long, value_name = "PID", value_parser = pid, value_delimiter = ',',
+          allow_negative_numbers = true, help_heading = FILTERS)]
+    pub ppid: Vec<u32>,
 
     /// Only processes whose name or command line matches
-    #[arg(short, long, value_name = "REGEX", help_heading = FILTERS)]
-    pub name: Option<Regex>,
+    #[arg(short, long, value_name = "REGEX", value_parser = regex, help_heading = FILTERS)]
+    pub name: Vec<Regex>,
+
+    /// No processes whose name or command line matches
+    #[arg(long, value_name = "REGEX", value_parser = regex, help_heading = FILTERS)]
+    pub exclude: Vec<Regex>,
 
     /// Only processes of this cgroup and those below it
     #[arg(short, long, value_name = "PATH", value_parser = cgroups::resolve, help_heading = FILTERS)]
-    pub cgroup: Option<String>,
+    pub cgroup: Vec<String>,
 
     /// Only processes of the container whose id begins so
     #[arg(long, value_name = "ID", value_parser = container_here, help_heading = FILTERS)]
-    pub container: Option<String>,
+    pub container: Vec<String>,
 
     /// Only exits other than with code 0
     #[arg(short = 'x', long, help_heading = FILTERS)]
     pub failed: bool,
 
-    /// Only exits of processes that lived at least so long, such as 250ms or 2s
-    #[arg(long, value_name = "DURATION", value_parser = min_duration, help_heading = FILTERS)]
+    /// Only exits with this code, or one of a range such as 1-127. Together with --signal: either
+    #[arg(long, value_name = "CODE", value_parser = exit_codes, value_delimiter = ',',
+          allow_negative_numbers = true, help_heading = FILTERS)]
+    pub exit_code: Vec<RangeInclusive<i32>>,
+
+    /// Only exits by this signal (name or number)
+    #[arg(long, value_name = "SIGNAL", value_parser = signal, value_delimiter = ',',
+          allow_negative_numbers = true, help_heading = FILTERS)]
+    pub signal: Vec<i32>,
+
+    /// Only exits of processes that lived at least so long
+    #[arg(long, value_name = "SPAN", value_parser = span, allow_hyphen_values = true,
+          help_heading = FILTERS)]
     pub min_duration: Option<Duration>,
 
     /// Only events of this kind
@@ -111,7 +134,7 @@ pub struct Options {
     pub event: Option<EventName>,
 
     /// Show what matches in any argument as ***; may be given several times
-    #[arg(long, value_name = "REGEX")]
+    #[arg(long, value_name = "REGEX", value_parser = regex)]
     pub redact: Vec<Regex>,
 
     /// Times in the table: of day here, of day in UTC, since the start, or none
@@ -124,7 +147,7 @@ pub struct Options {
 
     /// Capacity of process_map, in records of about 600 bytes
     #[arg(long, value_name = "N", default_value = "16384",
-          value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = max_entries, allow_negative_numbers = true)]
     pub max_entries: u32,
 
     /// End with status 3 if any event was dropped or possibly missed (and a COMMAND ended with 0)
@@ -155,33 +178,54 @@ pub const LOSS_STATUS: u8 = 3;
 impl Options {
     /// What the command line asks for. It ends the program where that makes no sense.
     pub fn of_command_line() -> Self {
-        let refuse = |error: clap::Error| -> ! {
-            let _ = error.print();
-            if error.kind() == ErrorKind::UnknownArgument {
-                stderr::print("A COMMAND stands behind `--`, as in: kernel_and_user_map -- make\n");
-            }
-            process::exit(error.exit_code())
-        };
-        let options = Self::try_parse().unwrap_or_else(|error| refuse(error));
+        let options = Self::try_parse().unwrap_or_else(|error| refusal::refuse(&error));
         if let Some(why) = options.contradiction() {
-            refuse(Self::command().error(ErrorKind::ArgumentConflict, why));
+            refusal::refuse(&Self::command().error(ErrorKind::ArgumentConflict, why));
         }
         options
     }
 
     fn contradiction(&self) -> Option<&'static str> {
+        let filter = self.filter();
         let has_command = !self.command.is_empty();
-        if !has_command && env::args_os().any(|word| word == "--") {
-            Some("there is no COMMAND behind `--`")
-        } else if self.run_as.is_some() && !has_command {
-            Some("--run-as is for a COMMAND")
-        } else if self.view == View::Tree && self.filter().is_some() {
-            Some("filters choose events, and --view tree shows the whole tree of processes")
-        } else if self.output == Format::Ecs && (self.view != View::Events || self.summary) {
-            Some("-o ecs is for events alone: for other views, and --summary, there is -o json")
-        } else {
-            None
-        }
+        let only_code_0 = self.signal.is_empty()
+            && !self.exit_code.is_empty()
+            && self.exit_code.iter().all(|codes| *codes == (0..=0));
+        [
+            (
+                !has_command && env::args_os().any(|word| word == "--"),
+                "there is no COMMAND behind `--`",
+            ),
+            (self.run_as.is_some() && !has_command, "--run-as is for a COMMAND"),
+            (
+                self.view == View::Tree && filter.is_some(),
+                "filters choose events, and --view tree shows the whole tree of processes",
+            ),
+            (
+                self.view == View::Processes
+                    && !self.summary
+                    && (filter.asks_for_exit() || filter.event.is_some()),
+                "--view processes shows what is alive, and no exec or exit",
+            ),
+            (
+                self.event == Some(EventName::Exec) && filter.asks_for_exit(),
+                "--event exec shows no exits; --failed, --exit-code, --signal and --min-duration nothing else",
+            ),
+            (
+                self.failed && only_code_0,
+                "an exit with code 0 is no failure, so nothing would be shown",
+            ),
+            (
+                self.all && self.view == View::Events,
+                "--all is for --view processes and --view tree",
+            ),
+            (
+                self.output == Format::Ecs && (self.view != View::Events || self.summary),
+                "-o ecs is for events alone: for other views, and --summary, there is -o json",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(is_so, why)| is_so.then_some(why))
     }
 
     /// Whether only a command, or some processes, are followed.
@@ -206,13 +250,16 @@ impl Options {
     /// Which events are to be shown.
     pub fn filter(&self) -> Filter {
         Filter {
-            user: self.user,
+            users: self.user.clone(),
             pids: self.pid.clone(),
-            ppid: self.ppid,
-            name: self.name.clone(),
-            cgroup: self.cgroup.clone(),
-            container: self.container.clone(),
+            ppids: self.ppid.clone(),
+            names: self.name.clone(),
+            excluded: self.exclude.clone(),
+            cgroups: self.cgroup.clone(),
+            containers: self.container.clone(),
             failed: self.failed,
+            exit_codes: self.exit_code.clone(),
+            signals: self.signal.clone(),
             min_duration: self.min_duration,
             event: self.event,
         }

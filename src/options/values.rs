@@ -1,12 +1,15 @@
 //! What the values of options mean, and what is wrong with one that means nothing.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{Span, SpanRelativeTo};
 use nix::unistd::User;
+use regex::bytes::Regex;
 
 use super::Saved;
+use crate::process::wait_status::signal_name;
 use crate::report::{Format, Picture};
 use crate::system::cgroups;
 
@@ -23,35 +26,99 @@ pub fn saved(text: &str) -> Result<Saved, String> {
 }
 
 pub fn period(text: &str) -> Result<Duration, String> {
-    let period = seconds(text)?;
+    let period = span(text)?;
     if (Duration::from_millis(10)..=Duration::from_secs(3600)).contains(&period) {
         Ok(period)
     } else {
-        Err("must be from 0.01 to 3600 seconds".into())
+        Err("must be from 10ms to 1h".into())
     }
 }
 
 pub fn duration(text: &str) -> Result<Duration, String> {
-    match seconds(text)? {
-        Duration::ZERO => Err("must be more than 0 seconds".into()),
+    match span(text)? {
+        Duration::ZERO => Err("must be more than 0".into()),
         duration => Ok(duration),
     }
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
-    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+/// A number of seconds, or numbers with units.
+pub fn span(text: &str) -> Result<Duration, String> {
+    const NO_SPAN: &str = "not a time span such as 5, 0.5, 250ms or 1h30m";
+    const NEGATIVE: &str = "a time span can't be negative";
+    if let Ok(seconds) = text.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).map_err(|_| match seconds {
+            ..0.0 => NEGATIVE.into(),
+            _ if seconds.is_finite() => "too long".into(),
+            _ => NO_SPAN.into(),
+        });
+    }
+    let span: Span = text.parse().map_err(|_| NO_SPAN)?;
+    let duration = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| "a month or a year has no fixed length")?;
+    Duration::try_from(duration).map_err(|_| NEGATIVE.into())
+}
+
+pub fn max_entries(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|&number| number > 0);
+    number.ok_or_else(|| format!("must be a number from 1 to {}", u32::MAX))
+}
+
+pub fn regex(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| {
+        // The lines before show the pattern, and point to the place.
+        let error = error.to_string();
+        let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("not a regular expression: {why}")
+    })
+}
+
+/// `PID_MAX_LIMIT` of the kernel's include/linux/threads.h, for 64-bit machines.
+const PID_MAX: u32 = 4 << 20;
+
+pub fn pid(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(0) => Err("no process has pid 0".into()),
+        Ok(pid) if pid < PID_MAX => Ok(pid),
+        Err(_) if !is_number(text) => Err("not a pid".into()),
+        _ => Err("no process has such a pid: they end at 4194303".into()),
+    }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 pub fn user(text: &str) -> Result<u32, String> {
-    if let Ok(uid) = text.parse() {
-        return Ok(uid);
+    match text.parse() {
+        Ok(u32::MAX) => return Err("no user has this number".into()), // (uid_t) -1
+        Ok(uid) => return Ok(uid),
+        Err(_) if is_number(text) => return Err("no user has such a number".into()),
+        Err(_) => {}
     }
     match User::from_name(text) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
         Ok(None) => Err("there is no such user".into()),
         Err(error) => Err(format!("the user can't be looked up: {error}")),
     }
+}
+
+/// A code, or a range of them.
+pub fn exit_codes(text: &str) -> Result<RangeInclusive<i32>, String> {
+    let code = |text: &str| {
+        text.parse::<u8>().map_err(|_| "not a code from 0 to 255, nor a range such as 1-127")
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let codes = code(first)?.into()..=code(last)?.into();
+    if codes.is_empty() { Err("the range is empty".into()) } else { Ok(codes) }
+}
+
+/// A signal by its name, with or without SIG, or its number.
+pub fn signal(text: &str) -> Result<i32, String> {
+    let name = text.to_ascii_uppercase();
+    let name = name.strip_prefix("SIG").unwrap_or(&name);
+    let is_it = |signal: &i32| signal_name(*signal)[3..] == *name || text.parse() == Ok(*signal);
+    (1..=libc::SIGRTMAX()).find(is_it).ok_or_else(|| "not a signal such as KILL or SIGTERM".into())
 }
 
 pub fn container_here(text: &str) -> Result<String, String> {
@@ -69,45 +136,80 @@ fn container(text: &str) -> Result<String, String> {
     }
 }
 
-pub fn min_duration(text: &str) -> Result<Duration, String> {
-    let duration: SignedDuration =
-        text.parse().map_err(|_| "not a duration such as 250ms or 2s".to_owned())?;
-    Duration::try_from(duration).map_err(|_| "a duration can't be negative".into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_period_is_a_number_of_seconds_in_its_range() {
-        assert_eq!(period("1"), Ok(Duration::from_secs(1)));
-        assert_eq!(period("0.01"), Ok(Duration::from_millis(10)));
-        assert_eq!(period("3600"), Ok(Duration::from_secs(3600)));
-        for bad in ["0.009", "3601", "-1", "nan", "inf", "1s", ""] {
+    fn a_time_span_is_written_in_one_way_everywhere() {
+        for (text, ms) in [
+            ("5", 5_000),
+            ("0.5", 500),
+            ("250ms", 250),
+            ("1h30m", 5_400_000),
+            ("1h 30m", 5_400_000),
+            ("1.5h", 5_400_000),
+            ("2m", 120_000),
+            ("1d", 86_400_000),
+            ("0", 0),
+        ] {
+            assert_eq!(span(text), Ok(Duration::from_millis(ms)), "{text}");
+        }
+        for (bad, why) in [
+            ("", "not a time span"),
+            ("soon", "not a time span"),
+            ("nan", "not a time span"),
+            ("inf", "not a time span"),
+            ("5x", "not a time span"),
+            ("-5", "negative"),
+            ("-2s", "negative"),
+            ("1e300", "too long"),
+            ("1mo", "no fixed length"),
+        ] {
+            let error = span(bad).expect_err(bad);
+            assert!(error.contains(why), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn periods_and_durations_have_their_ranges() {
+        assert_eq!(period("10ms"), Ok(Duration::from_millis(10)));
+        assert_eq!(period("1h"), Ok(Duration::from_secs(3600)));
+        for bad in ["9ms", "3601", "0"] {
             assert!(period(bad).is_err(), "{bad}");
         }
+        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
+        assert!(duration("0").is_err());
     }
 
     #[test]
     fn filters_are_checked() {
         assert_eq!(user("root"), Ok(0));
         assert_eq!(user("1000"), Ok(1000));
-        assert!(user("no-such-user-here").is_err());
-        assert_eq!(min_duration("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(min_duration("2s"), Ok(Duration::from_secs(2)));
-        for bad in ["2", "-2s", "soon", ""] {
-            assert!(min_duration(bad).is_err(), "{bad}");
+        for bad in ["no-such-user-here", "-1", "4294967295", "4294967296", ""] {
+            assert!(user(bad).is_err(), "{bad}");
         }
         assert_eq!(container("0123ABC"), Ok("0123abc".into()));
         assert!(container("xyz").is_err());
+        assert_eq!(pid("4194303"), Ok(4_194_303));
+        for bad in ["0", "4194304", "99999999999", "-1", "abc", ""] {
+            assert!(pid(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
-    fn a_duration_is_more_than_nothing() {
-        assert_eq!(duration("0.5"), Ok(Duration::from_millis(500)));
-        for bad in ["0", "-1", "nan", "1e300"] {
-            assert!(duration(bad).is_err(), "{bad}");
+    fn codes_have_ranges_and_signals_names() {
+        assert_eq!(exit_codes("3"), Ok(3..=3));
+        assert_eq!(exit_codes("1-127"), Ok(1..=127));
+        for bad in ["256", "-1", "5-3", "1-", "one", ""] {
+            assert!(exit_codes(bad).is_err(), "{bad}");
+        }
+        for text in ["KILL", "SIGKILL", "sigkill", "9"] {
+            assert_eq!(signal(text), Ok(9), "{text}");
+        }
+        assert_eq!(signal("RTMIN+3"), Ok(libc::SIGRTMIN() + 3));
+        for bad in ["0", "65", "SIG", "SIGNOTHING", ""] {
+            assert!(signal(bad).is_err(), "{bad}");
         }
     }
 }

@@ -41,7 +41,7 @@ impl Report for EventsEcs {
         self.host_name.clone_from(&begin.host_name);
         self.boot_id.clone_from(&begin.boot_id);
         self.kernel_release.clone_from(&begin.kernel_release);
-        let filter = FilterFields::of(&begin.filter);
+        let filter = FilterFields(&begin.filter);
         let own = json!({ "version": env!("CARGO_PKG_VERSION"), "filter": filter });
         self.print(out, begin.time, about_watch("begin", "state", &own))
     }

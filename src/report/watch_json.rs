@@ -3,13 +3,16 @@
 
 use std::io;
 
-use serde::Serialize;
+use regex::bytes::Regex;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
 
 use super::closing_account::ClosingAccount;
-use super::filter::{EventName, Filter};
+use super::filter::Filter;
 use super::json::{LineTime, write_line};
 use super::{Begin, Output, Report};
 use crate::process::loss::Loss;
+use crate::process::wait_status::signal_name;
 
 /// Prints both, whatever is printed in between.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ impl Report for WatchJson {
             host_name: &begin.host_name,
             boot_id: begin.boot_id.as_deref(),
             kernel_release: &begin.kernel_release,
-            filter: FilterFields::of(&begin.filter),
+            filter: FilterFields(&begin.filter),
         };
         write_line(out, &line)
     }
@@ -52,44 +55,47 @@ struct BeginLine<'a> {
 }
 
 /// The options that select, under their names. Those that were not given are left out.
-#[derive(Serialize)]
-pub struct FilterFields<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<u32>,
-    #[serde(skip_serializing_if = "<[u32]>::is_empty")]
-    pid: &'a [u32],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ppid: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cgroup: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    container: Option<&'a str>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    failed: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    min_duration_ns: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    event: Option<EventName>,
+pub struct FilterFields<'a>(pub &'a Filter);
+
+impl Serialize for FilterFields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(filter) = self;
+        let mut fields = serializer.serialize_map(None)?;
+        let texts = |names: &[Regex]| names.iter().map(Regex::to_string).collect::<Vec<_>>();
+        let codes = filter.exit_codes.iter().map(|codes| match (codes.start(), codes.end()) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first}-{last}"),
+        });
+        let signals = filter.signals.iter().map(|&signal| signal_name(signal).into_owned());
+        some(&mut fields, "user", &filter.users)?;
+        some(&mut fields, "pid", &filter.pids)?;
+        some(&mut fields, "ppid", &filter.ppids)?;
+        some(&mut fields, "name", &texts(&filter.names))?;
+        some(&mut fields, "exclude", &texts(&filter.excluded))?;
+        some(&mut fields, "cgroup", &filter.cgroups)?;
+        some(&mut fields, "container", &filter.containers)?;
+        if filter.failed {
+            fields.serialize_entry("failed", &true)?;
+        }
+        some(&mut fields, "exit_code", &codes.collect::<Vec<_>>())?;
+        some(&mut fields, "signal", &signals.collect::<Vec<_>>())?;
+        if let Some(least) = filter.min_duration {
+            let ns = u64::try_from(least.as_nanos()).unwrap_or(u64::MAX);
+            fields.serialize_entry("min_duration_ns", &ns)?;
+        }
+        if let Some(event) = filter.event {
+            fields.serialize_entry("event", &event)?;
+        }
+        fields.end()
+    }
 }
 
-impl<'a> FilterFields<'a> {
-    pub fn of(filter: &'a Filter) -> Self {
-        Self {
-            user: filter.user,
-            pid: &filter.pids,
-            ppid: filter.ppid,
-            name: filter.name.as_ref().map(|name| name.as_str()),
-            cgroup: filter.cgroup.as_deref(),
-            container: filter.container.as_deref(),
-            failed: filter.failed,
-            min_duration_ns: filter
-                .min_duration
-                .map(|least| u64::try_from(least.as_nanos()).unwrap_or(u64::MAX)),
-            event: filter.event,
-        }
-    }
+fn some<M: SerializeMap>(
+    fields: &mut M,
+    name: &str,
+    values: &[impl Serialize],
+) -> Result<(), M::Error> {
+    if values.is_empty() { Ok(()) } else { fields.serialize_entry(name, values) }
 }
 
 #[derive(Serialize)]

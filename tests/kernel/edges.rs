@@ -55,7 +55,7 @@ fn the_stream_begins_with_what_is_watched_and_ends_with_the_whole_account() {
             let text = std::fs::read_to_string(format!("/proc/sys/kernel/{file}"));
             assert_eq!(begin[field], text.expect("a file of the kernel").trim_end());
         }
-        assert_eq!(begin["filter"], serde_json::json!({"name": "actor", "failed": true}));
+        assert_eq!(begin["filter"], serde_json::json!({"name": ["actor"], "failed": true}));
         let run_time = time_of(end) - time_of(begin);
         let stated = end["run_time_ns"].as_i64().expect("a number");
         assert!(run_time.abs_diff(stated.into()) < 1_000_000_000, "{end} {begin}");
