@@ -15,6 +15,7 @@ use crate::process::loss::Loss;
 use crate::process::tree::Tree;
 use crate::process::wall_clock::WallClock;
 
+pub mod by_name;
 pub mod closing_account;
 pub mod columns;
 pub mod command_totals;
