@@ -15,7 +15,7 @@ use crate::process::wall_clock::WallClock;
 
 const HEADER: &str = "    PID    PPID USER            AGE      CPU  COMMAND";
 
-/// Prints a table of them. A window is written over; elsewhere each table begins with its time.
+/// Prints a table of them, which begins with its time.
 #[derive(Debug)]
 pub struct ProcessesTable {
     time: TimeColumn,
@@ -35,9 +35,8 @@ impl Report for ProcessesTable {
         write_loss(out, &time, loss, self.colour)
     }
 
-    /// As many as fit into the window below their header.
-    fn processes_wanted(&self, window: Option<Window>) -> usize {
-        window.map_or(usize::MAX, |window| window.lines.saturating_sub(2).max(1))
+    fn processes_wanted(&self, _window: Option<Window>) -> usize {
+        usize::MAX
     }
 
     fn period(
@@ -47,22 +46,14 @@ impl Report for ProcessesTable {
         time: u64,
     ) -> io::Result<()> {
         let bold = style(BOLD, self.colour);
-        // To the top left corner; each line then clears what is left of the old one.
-        let (line_end, end) = match out.window {
-            Some(_) => ("\x1b[K\r\n", "\x1b[J"),
-            None => ("\n", "\n"),
-        };
-        match out.window {
-            Some(_) => write!(out, "\x1b[H")?,
-            None => writeln!(out, "{}", self.time.text(&out.clock, time).trim_end())?,
-        }
-        write!(out, "{bold}{HEADER}{bold:#}{line_end}")?;
-        for Alive { event, names, age_ns, cpu_ns } in processes {
+        writeln!(out, "{}", self.time.text(&out.clock, time).trim_end())?;
+        writeln!(out, "{bold}{HEADER}{bold:#}")?;
+        for Alive { event, names, age_ns, cpu_ns, .. } in processes {
             let before = HEADER.len() - "COMMAND".len();
             set_command(&mut self.command, event, names, out.window, before);
-            write!(
+            writeln!(
                 out,
-                "{:>7} {:>7} {:<10} {:>8} {:>8}  {}{line_end}",
+                "{:>7} {:>7} {:<10} {:>8} {:>8}  {}",
                 event.process.pid,
                 event.common.ppid,
                 user_column(names.user.as_deref(), event.common.uid),
@@ -71,7 +62,7 @@ impl Report for ProcessesTable {
                 self.command,
             )?;
         }
-        write!(out, "{end}")
+        writeln!(out)
     }
 }
 
@@ -114,7 +105,7 @@ struct AliveEntry<'a> {
 
 impl Serialize for AliveEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Alive { event, names, age_ns, cpu_ns } = self.process;
+        let Alive { event, names, age_ns, cpu_ns, .. } = self.process;
         let mut entry = serializer.serialize_map(None)?;
         process_fields(&mut entry, event, names, self.clock)?;
         entry.serialize_entry("age_ns", age_ns)?;
