@@ -10,6 +10,7 @@ mod caller;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
+mod console;
 mod crowds;
 mod edges;
 mod ends;
@@ -21,6 +22,7 @@ mod following;
 mod hostile;
 mod interface;
 mod lies;
+mod live;
 mod losses;
 mod memory;
 mod names;
