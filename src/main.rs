@@ -59,7 +59,9 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Read and report, until Ctrl-C.
     stop.let_command_go()?;
+    watch.enter_screen()?;
     let result = read_and_report(&mut skel, &mut watch, &stop);
+    watch.leave_screen();
     if !result.as_ref().is_err_and(is_broken_pipe) {
         stderr::print(watch.closing_account(&mut skel)?);
     }

@@ -1,5 +1,6 @@
 //! Gives events to the reports: those that the filter lets pass, with their names.
 
+use std::io::{self, IsTerminal as _};
 use std::rc::Rc;
 
 use anyhow::{Error, Result};
@@ -17,7 +18,7 @@ use crate::report::closing_account::{ClosingAccount, Reported};
 use crate::report::filter::Filter;
 use crate::report::outlet::Outlet;
 use crate::report::sink::Sink;
-use crate::report::{self, Begin, Choice, Output, Report, Watched};
+use crate::report::{self, Begin, Choice, Format, Output, Report, View, Watched};
 use crate::system::clock;
 use crate::system::names::NameLookup;
 use crate::system::{host, proc};
@@ -41,6 +42,7 @@ pub struct Reporter {
     /// Of what a person reads.
     charset: Charset,
     greeting: String,
+    is_live: bool,
     printed: Reported,
     written: Reported,
     hidden: u64,
@@ -58,7 +60,7 @@ impl Reporter {
         let boot_id = host::boot_id();
         let begin = Begin { time, host_name, boot_id, kernel_release, filter: filter.clone() };
         let charset = Charset::of_environment();
-        let outlets = outlets(options, time, charset)?;
+        let (outlets, is_live) = outlets(options, time, charset)?;
         let follows = options.follows();
         let kept = if options.command.is_empty() { KEPT } else { usize::MAX };
         let has_tree = outlets.iter().any(Outlet::has_tree);
@@ -72,6 +74,7 @@ impl Reporter {
             all: options.all,
             charset,
             greeting: greeting::of(options),
+            is_live,
             printed: Reported::default(),
             written: Reported::default(),
             hidden: 0,
@@ -173,7 +176,7 @@ impl Reporter {
     }
 
     /// Once a period, reports the processes alive to the reports that ask for them. `now`: in
-    /// boot-clock nanoseconds.
+    /// boot-clock nanoseconds. `is_seen`: not to a live view that nobody sees.
     ///
     /// # Errors
     ///
@@ -182,35 +185,65 @@ impl Reporter {
         &mut self,
         live: impl Iterator<Item = (ProcessId, &'a Live)>,
         now: u64,
+        is_seen: bool,
     ) -> Result<()> {
-        let wanted = self.outlets.iter().map(Outlet::processes_wanted).max().unwrap_or(0);
+        let first = usize::from(self.is_live && !is_seen);
+        let outlets = &mut self.outlets[first..];
+        let wanted = outlets.iter().map(Outlet::processes_wanted).max().unwrap_or(0);
         if wanted == 0 {
             return Ok(());
         }
         let (mut events, all) = (Vec::new(), self.all);
         for (process, live) in live.filter(|(_, live)| all || !live.was_running()) {
             let event = live.event(process.pid, now, EventKind::Exec);
-            let cgroup = self.cgroup_asked_for(&event);
+            let asks = self.filter.asks_for_cgroup();
+            let cgroup = asks.then(|| self.names.cgroup(event.origin, process.pid)).flatten();
             if self.filter.passes_process(&event, cgroup.as_deref()) {
                 events.push(event);
             }
         }
         events.sort_by_key(|event| (event.process.start_time, event.process.pid));
         events.drain(..events.len().saturating_sub(wanted));
-        let describe = |event: Event<'a>| Alive {
-            names: self.names.names_of(event.common, event.process.pid),
-            age_ns: now.saturating_sub(event.process.start_time),
-            cpu_ns: proc::cpu_of(event.process),
-            event,
+        let describe = |event: Event<'a>| {
+            let asks = |any, outlet: &mut Outlet| outlet.wants_usage(event.process) || any;
+            let is_wanted = outlets.iter_mut().fold(false, asks);
+            let usage = is_wanted.then(|| proc::usage_of(event.process)).flatten();
+            Alive {
+                names: self.names.names_of(event.common, event.process.pid),
+                age_ns: now.saturating_sub(event.process.start_time),
+                cpu_ns: usage.map(|(cpu_ns, _)| cpu_ns),
+                rss_kib: usage.map(|(_, rss_kib)| rss_kib),
+                event,
+            }
         };
         let alive: Vec<_> = events.into_iter().map(describe).collect();
-        for outlet in &mut self.outlets {
+        for outlet in outlets {
             let newest = alive.len().saturating_sub(outlet.processes_wanted());
             let newest = &alive[newest..];
             outlet
                 .each(self.clock, |report, out| report.period(out, newest, now).map(|()| true))?;
         }
         Ok(())
+    }
+
+    /// Gives what was typed on the terminal to the reports; nothing: they are to be drawn anew.
+    /// Tells whether the watch is to end.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written.
+    pub fn typed(&mut self, bytes: &[u8]) -> Result<bool> {
+        self.flush()?; // which looks at the window
+        let mut ends = false;
+        for outlet in &mut self.outlets {
+            ends |= outlet.each(self.clock, |report, out| report.typed(out, bytes))?;
+        }
+        Ok(ends)
+    }
+
+    /// Whether there is a live view.
+    pub fn is_live(&self) -> bool {
+        self.is_live
     }
 
     /// Lets each report end, at `time` (boot-clock nanoseconds).
@@ -274,14 +307,21 @@ impl Reporter {
     }
 }
 
-/// The main one first.
-fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outlet>> {
+/// The main one first, and whether it has a live view.
+fn outlets(options: &Options, started: u64, charset: Charset) -> Result<(Vec<Outlet>, bool)> {
     let has_command = !options.command.is_empty();
     let sink = match &options.to {
         Some(path) => Sink::appending(path)?,
         None if has_command => Sink::stderr()?,
         None => Sink::stdout()?,
     };
+    // A command has the terminal for itself.
+    let is_live = options.output == Format::Table
+        && matches!(options.view, View::Processes | View::Commands)
+        && sink.is_screen()
+        && options.to.is_none()
+        && !has_command;
+    let live = is_live.then(|| io::stdin().is_terminal());
     let choice = Choice {
         format: options.output,
         view: options.view,
@@ -290,6 +330,7 @@ fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outl
         time: options.time,
         colour: sink.wants_colour(options.color),
         charset,
+        live,
         started,
         ancestors: options.ancestors,
     };
@@ -300,5 +341,6 @@ fn outlets(options: &Options, started: u64, charset: Charset) -> Result<Vec<Outl
         let chosen = report::of_picture(saved.picture, choice);
         Outlet::file(&saved.path, chosen)
     });
-    [Ok(main)].into_iter().chain(saved).collect()
+    let outlets: Result<_> = [Ok(main)].into_iter().chain(saved).collect();
+    Ok((outlets?, is_live))
 }

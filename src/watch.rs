@@ -1,6 +1,8 @@
 //! A watch: what user space keeps from one read of the map to the next. It ties the rooms
 //! together: records from [`kernel`](crate::kernel) go through the tracker to the reports.
 
+mod screen;
+
 use std::os::fd::AsFd as _;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -27,6 +29,7 @@ use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
 use crate::system::stderr;
 use crate::system::stop::Stop;
+use crate::system::terminal::Screen;
 
 /// So long the watch looks at what was running before, before it says that it watches.
 const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -56,6 +59,8 @@ pub struct Watch {
     tracker: Tracker,
     loss: LossCounters,
     reporter: Reporter,
+    /// Of the live view, as long as there is one.
+    screen: Option<Screen>,
     redaction: Redaction,
     look: Look,
     /// Of the followed, those that live at the end.
@@ -92,6 +97,7 @@ impl Watch {
             tracker: Tracker::new(options.ancestors),
             loss,
             reporter: Reporter::new(options, begin)?,
+            screen: None,
             redaction: options.redaction(),
             look: Look::begin(begin, running_before(options, skel)?.as_ref()),
             running: Vec::new(),
@@ -131,14 +137,18 @@ impl Watch {
                 // Also before a read: in a storm, nothing else asks whether to stop.
                 _ => Duration::ZERO,
             };
-            let asked_to_stop = match stop.wait(self.wakeup.as_fd(), time) {
-                // Nobody reads it any more, but there are files to save.
-                Err(error) if self.saves && is_broken_pipe(&error) => true,
-                asked => asked?,
-            };
+            let patience = self.screen.as_ref().and_then(Screen::patience);
+            let time = time.min(patience.unwrap_or(time));
+            let others = self.screen.iter().flat_map(Screen::files);
+            let asked_to_stop =
+                match stop.wait([self.wakeup.as_fd()].into_iter().chain(others), time) {
+                    // Nobody reads it any more, but there are files to save.
+                    Err(error) if self.saves && is_broken_pipe(&error) => true,
+                    asked => asked?,
+                };
             let is_last_gone =
                 self.ends_with_last && !any_lives(skel, |process| self.look.is_gone(process))?;
-            if asked_to_stop || next == Next::Stop || is_last_gone {
+            if asked_to_stop || next == Next::Stop || is_last_gone || self.follow_screen()? {
                 return Ok(false);
             }
             if next == Next::Read {
@@ -200,6 +210,7 @@ impl Watch {
         self.report_before(u64::MAX, records, skel)?;
         self.report_loss(u64::MAX, skel)?;
         self.is_complete = true;
+        self.leave_screen();
         self.show_processes()?;
         self.reporter.end(self.not_after_end(u64::MAX))?;
         if self.follows {
@@ -302,8 +313,8 @@ impl Watch {
     }
 
     fn show_processes(&mut self) -> Result<()> {
-        let now = self.not_after_end(u64::MAX);
-        self.reporter.period(self.tracker.live(), now)
+        let (now, is_seen) = (self.not_after_end(u64::MAX), self.is_seen());
+        self.reporter.period(self.tracker.live(), now, is_seen)
     }
 
     /// The closing account. It ends the watch, if that has not ended yet.

@@ -48,8 +48,10 @@ pub struct Alive<'a> {
     pub names: Names,
     /// Nanoseconds since it was created.
     pub age_ns: u64,
-    /// Nanoseconds on a CPU; `None` if it has just ended.
+    /// Nanoseconds on a CPU; `None` if it has just ended, or no report asks.
     pub cpu_ns: Option<u64>,
+    /// Its resident memory; `None` likewise.
+    pub rss_kib: Option<u64>,
 }
 
 /// A process that is followed, and lives when the watch ends.

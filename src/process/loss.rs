@@ -35,6 +35,19 @@ impl Loss {
         self.dropped_exits > 0 || self.missed_exits_at_most > 0
     }
 
+    /// Both together.
+    pub fn plus(self, other: Self) -> Self {
+        self.each(other, u64::saturating_add)
+    }
+
+    /// How many execs and exits may have been lost.
+    pub fn events_at_most(&self) -> u64 {
+        self.dropped_execs
+            + self.dropped_exits
+            + self.missed_execs_at_most
+            + self.missed_exits_at_most
+    }
+
     fn each(self, other: Self, f: impl Fn(u64, u64) -> u64) -> Self {
         Self {
             dropped_execs: f(self.dropped_execs, other.dropped_execs),

@@ -73,6 +73,8 @@ fn in_ascii(c: char) -> Option<char> {
         '│' | '├' => '|',
         '└' => '`',
         '─' => '-',
+        '▼' => 'v',
+        '▲' => '^',
         '\u{200e}' => return None, // it takes no column, and only non-ASCII text needs it
         _ => '?',
     })

@@ -1,15 +1,12 @@
 //! `--summary`: the commands that ran, grouped by name, at the end.
-//!
-//! Users choose the names, and so how many there are: beyond some number, further ones are
-//! counted together.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::io::{self, Write as _};
 
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
 
+use super::by_name::{ByName, OTHERS};
 use super::columns::{BOLD, cut, style};
 use super::json::{LineTime, write_line};
 use super::units::{format_duration, format_memory};
@@ -17,12 +14,6 @@ use super::word::Word;
 use super::{Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::wait_status::Outcome;
-
-/// How many names are counted apart. One takes 165 bytes, so all take 1.6 MiB.
-const MOST_NAMES: usize = 10_000;
-
-/// The row of all further names. No name can look like it: its parentheses would be quoted.
-const OTHERS: &str = "(others)";
 
 /// Behind a name of Hebrew or Arabic letters, a terminal may show numbers from right to left:
 /// FAILED in the place of COUNT. This mark, which nobody sees, ends that.
@@ -47,23 +38,18 @@ struct Total {
 pub struct CommandTotals {
     as_json: bool,
     colour: bool,
-    totals: HashMap<Vec<u8>, Total>,
-    others: Total,
+    totals: ByName<Total>,
 }
 
 impl CommandTotals {
     pub fn new(as_json: bool, colour: bool) -> Self {
-        Self { as_json, colour, totals: HashMap::new(), others: Total::default() }
+        Self { as_json, colour, totals: ByName::default() }
     }
 
     /// Counts an exit; an exec does not count.
     fn add(&mut self, event: &Event<'_>) {
         let EventKind::Exit { outcome, duration, usage } = event.kind else { return };
-        let comm = &*event.common.comm;
-        if !self.totals.contains_key(comm) && self.totals.len() < MOST_NAMES {
-            self.totals.insert(comm.to_vec(), Total::default());
-        }
-        let total = self.totals.get_mut(comm).unwrap_or(&mut self.others);
+        let total = self.totals.of(&event.common.comm);
         total.count += 1;
         total.failures += u64::from(outcome.is_some_and(|end| end != Outcome::Exited(0)));
         total.total_duration += duration.unwrap_or(0);
@@ -77,12 +63,13 @@ impl CommandTotals {
     /// The commands, that with the longest total duration first. The last one has no name: all
     /// others, if there are any.
     fn sorted(&self) -> Vec<(Option<&[u8]>, &Total)> {
-        let named = self.totals.iter().map(|(comm, total)| (Some(&**comm), total));
-        let mut totals: Vec<_> = named.collect();
+        let totals = self.totals.iter().filter(|(_, total)| total.count > 0);
+        let mut totals: Vec<_> =
+            totals.map(|(comm, total)| (comm.map(|it| &**it), total)).collect();
         totals.sort_by(|(comm_a, a), (comm_b, b)| {
-            b.total_duration.cmp(&a.total_duration).then_with(|| comm_a.cmp(comm_b))
+            let by_time = b.total_duration.cmp(&a.total_duration);
+            comm_a.is_none().cmp(&comm_b.is_none()).then(by_time).then_with(|| comm_a.cmp(comm_b))
         });
-        totals.extend((self.others.count > 0).then_some((None, &self.others)));
         totals
     }
 
@@ -167,6 +154,7 @@ struct TotalLine<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::by_name::MOST_NAMES;
     use super::*;
     use crate::process::record::{Common, ProcessId, Usage};
     use crate::process::wall_clock::WallClock;
@@ -243,7 +231,7 @@ mod tests {
             exit("0");
             exit("99999");
             exit("(others)");
-            assert_eq!(totals.totals.len(), MOST_NAMES);
+            assert_eq!(totals.sorted().len(), MOST_NAMES + 1);
 
             let text = printed(&mut totals);
             let last = text.lines().last().expect("a line");
@@ -291,7 +279,7 @@ mod tests {
             cpu_ns: 999_999_999,
             max_rss_kib: Some(1_048_575),
         };
-        totals.totals.insert(vec![b'x'; 15], total);
+        *totals.totals.of(&[b'x'; 15].into()) = total;
         let text = printed(&mut totals);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");

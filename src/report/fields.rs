@@ -13,7 +13,7 @@ use crate::process::event::{Event, Names};
 use crate::process::record::Common;
 
 /// Columns of a user's name, where nothing limits them.
-const USER_COLUMNS: usize = 10;
+pub const USER_COLUMNS: usize = 10;
 
 /// Adds what many tables have in common of a process: who it is, whose, and who started it. In
 /// `columns`, if they are limited.
@@ -76,7 +76,11 @@ fn push_ancestors(line: &mut String, common: &Common, columns: usize, charset: C
 }
 
 /// A user's name; one that does not fit ends in `+`.
-fn push_user(
+///
+/// # Errors
+///
+/// Those of writing to a String, which has none.
+pub fn push_user(
     line: &mut String,
     user: Option<&str>,
     uid: u32,

@@ -13,13 +13,18 @@ use self::closing_account::ClosingAccount;
 use self::filter::Filter;
 use crate::process::event::{Alive, Event, Names};
 use crate::process::loss::Loss;
+use crate::process::record::ProcessId;
 use crate::process::tree::Tree;
 use crate::process::wall_clock::WallClock;
 
+pub mod activity;
+pub mod by_name;
 pub mod charset;
 pub mod closing_account;
 pub mod columns;
 pub mod command_totals;
+pub mod commands;
+pub mod durations;
 pub mod events_ecs;
 pub mod events_json;
 pub mod events_table;
@@ -27,6 +32,7 @@ pub mod fields;
 pub mod filter;
 pub mod json;
 pub mod layout;
+pub mod live;
 pub mod outlet;
 pub mod pftrace;
 pub mod processes;
@@ -38,6 +44,7 @@ mod tree_sample;
 pub mod tree_summary;
 pub mod tree_table;
 pub mod units;
+pub mod usages;
 pub mod watch_json;
 pub mod word;
 
@@ -73,6 +80,12 @@ pub trait Report: Debug {
         0
     }
 
+    /// Whether it wants to know what a process alive uses, which costs a look at `/proc`. It is
+    /// asked about each one once a period, the oldest first.
+    fn wants_usage(&mut self, _process: ProcessId) -> bool {
+        true
+    }
+
     /// Once a period: the processes alive at `time`, the oldest first.
     fn period(
         &mut self,
@@ -81,6 +94,12 @@ pub trait Report: Debug {
         _time: u64,
     ) -> io::Result<()> {
         Ok(())
+    }
+
+    /// What was typed on the terminal; nothing: it is to be drawn anew. Tells whether the watch is
+    /// to end.
+    fn typed(&mut self, _out: &mut Output<'_>, _bytes: &[u8]) -> io::Result<bool> {
+        Ok(false)
     }
 
     /// After the last event, at `time`.
@@ -168,8 +187,10 @@ pub enum Format {
 pub enum View {
     /// Each exec and each exit as it happens
     Events,
-    /// The processes alive, once a period
+    /// The processes alive: live on a terminal, else once a period
     Processes,
+    /// The programs by name, likewise
+    Commands,
     /// At the end, each process below the one that started it
     Tree,
 }
@@ -210,6 +231,8 @@ pub struct Choice {
     pub colour: bool,
     /// Of what people read; JSON and pictures are UTF-8 always.
     pub charset: Charset,
+    /// Where there is a terminal for a live view: whether it has keys.
+    pub live: Option<bool>,
     /// What [`TimeStyle::Relative`] counts from.
     pub started: u64,
     /// Whether tables show all that is known of who started a process.
@@ -228,7 +251,8 @@ pub struct Chosen {
 
 /// The reports of a choice.
 pub fn chosen(choice: Choice) -> Chosen {
-    let Choice { format, view, totals, all, time, colour, charset, started, ancestors } = choice;
+    let Choice { format, view, totals, all, time, colour, charset, live, started, ancestors } =
+        choice;
     let time = || columns::TimeColumn::new(time, started);
     let charset = match format {
         Format::Table => charset,
@@ -246,6 +270,14 @@ pub fn chosen(choice: Choice) -> Chosen {
         (View::Events, Format::Json) => reports.push(Box::new(events_json::EventsJson::default())),
         // That schema is about events; the options ask for nothing else.
         (_, Format::Ecs) => reports.push(Box::new(events_ecs::EventsEcs::default())),
+        (View::Processes | View::Commands, Format::Table) if live.is_some() => {
+            let has_keys = live.unwrap_or_default();
+            reports.push(Box::new(live::Live::new(view, time(), colour, has_keys)));
+        }
+        (View::Commands, _) => {
+            let as_json = format == Format::Json;
+            reports.push(Box::new(commands::Commands::new(as_json, time(), colour)));
+        }
         (View::Processes, Format::Table) => {
             reports.push(Box::new(processes::ProcessesTable::new(time(), colour, ancestors)));
         }
@@ -270,7 +302,9 @@ pub fn of_picture(picture: Picture, choice: Choice) -> Chosen {
     let tree: Box<dyn TreeReport> = match picture {
         Picture::Svg => Box::new(svg::Svg),
         Picture::Pftrace => Box::new(pftrace::Pftrace),
-        Picture::Stream(format) => return chosen(Choice { format, colour: false, ..choice }),
+        Picture::Stream(format) => {
+            return chosen(Choice { format, colour: false, live: None, ..choice });
+        }
     };
     Chosen { tree: Some(tree), ..Chosen::default() }
 }

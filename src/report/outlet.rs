@@ -11,6 +11,7 @@ use tempfile::TempPath;
 
 use super::sink::Sink;
 use super::{Chosen, Output, Report, TreeReport};
+use crate::process::record::ProcessId;
 use crate::process::wall_clock::WallClock;
 
 /// Reports that go to one place, as long as that takes what they print.
@@ -78,6 +79,12 @@ impl Outlet {
         let window = self.sink.window();
         let wanted = self.chosen.reports.iter().map(|report| report.processes_wanted(window));
         wanted.max().filter(|_| self.failure.is_none()).unwrap_or(0)
+    }
+
+    /// Whether any of the reports wants to know what a process uses.
+    pub fn wants_usage(&mut self, process: ProcessId) -> bool {
+        let asks = |any, report: &mut Box<dyn Report>| report.wants_usage(process) || any;
+        self.failure.is_none() && self.chosen.reports.iter_mut().fold(false, asks)
     }
 
     /// Gives something to each report, and tells whether any has printed it.

@@ -15,7 +15,7 @@ use crate::process::event::Alive;
 use crate::process::loss::Loss;
 use crate::process::wall_clock::WallClock;
 
-/// Prints a table of them. A window is written over; elsewhere each table begins with its time.
+/// Prints a table of them, which begins with its time.
 #[derive(Debug)]
 pub struct ProcessesTable {
     time: TimeColumn,
@@ -40,9 +40,8 @@ impl Report for ProcessesTable {
         write_loss(out, &time, loss, self.colour)
     }
 
-    /// As many as fit into the window below their header.
-    fn processes_wanted(&self, window: Option<Window>) -> usize {
-        window.map_or(usize::MAX, |window| window.lines.saturating_sub(2).max(1))
+    fn processes_wanted(&self, _window: Option<Window>) -> usize {
+        usize::MAX
     }
 
     fn period(
@@ -52,19 +51,11 @@ impl Report for ProcessesTable {
         time: u64,
     ) -> io::Result<()> {
         let bold = style(BOLD, self.colour);
-        // To the top left corner; each line then clears what is left of the old one.
-        let (line_end, end) = match out.window {
-            Some(_) => ("\x1b[K\r\n", "\x1b[J"),
-            None => ("\n", "\n"),
-        };
-        match out.window {
-            Some(_) => write!(out, "\x1b[H")?,
-            None => writeln!(out, "{}", self.time.text(&out.clock, time).trim_end())?,
-        }
+        writeln!(out, "{}", self.time.text(&out.clock, time).trim_end())?;
         let Self { layout, line, command, .. } = self;
         layout.follow(out.window);
-        write!(out, "{bold}{}{bold:#}{line_end}", layout.header())?;
-        for Alive { event, names, age_ns, cpu_ns } in processes {
+        writeln!(out, "{bold}{}{bold:#}", layout.header())?;
+        for Alive { event, names, age_ns, cpu_ns, .. } in processes {
             line.clear();
             layout.push(line, |field, columns, line| match (field, *cpu_ns) {
                 (Field::Age, _) => line.push_str(&format_duration(*age_ns)),
@@ -72,9 +63,9 @@ impl Report for ProcessesTable {
                 _ => push_field(line, field, event, names, columns, out.charset),
             });
             set_command(command, event, names, layout.command_columns(), out.charset);
-            write!(out, "{line}{command}{line_end}")?;
+            writeln!(out, "{line}{command}")?;
         }
-        write!(out, "{end}")
+        writeln!(out)
     }
 }
 
@@ -118,7 +109,7 @@ struct AliveEntry<'a> {
 
 impl Serialize for AliveEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Alive { event, names, age_ns, cpu_ns } = self.process;
+        let Alive { event, names, age_ns, cpu_ns, .. } = self.process;
         let mut entry = serializer.serialize_map(None)?;
         process_fields(&mut entry, event, names, self.clock)?;
         entry.serialize_entry("age_ns", age_ns)?;

@@ -76,13 +76,17 @@ impl Sink {
 
     /// Whether to use colours; there is a wish for none (<https://no-color.org>).
     pub fn wants_colour(&self, choice: ColorChoice) -> bool {
-        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-            || env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) || is_dumb();
         match choice {
             ColorChoice::Always => true,
             ColorChoice::Auto => self.is_terminal && !unwanted,
             ColorChoice::Never => false,
         }
+    }
+
+    /// Whether it is a terminal that can be drawn on.
+    pub fn is_screen(&self) -> bool {
+        self.is_terminal && !is_dumb()
     }
 
     pub fn window(&self) -> Option<Window> {
@@ -115,6 +119,10 @@ impl Sink {
             self.window = window.or(self.window);
         }
     }
+}
+
+fn is_dumb() -> bool {
+    env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// Whether an error says that nobody reads what is written.

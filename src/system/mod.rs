@@ -12,4 +12,5 @@ pub mod remembered;
 pub mod slow_file;
 pub mod stderr;
 pub mod stop;
+pub mod terminal;
 pub mod users;

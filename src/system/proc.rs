@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use nix::unistd::{SysconfVar, sysconf};
 use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
 
 use super::clock::{boot_now, boot_offset_ns};
@@ -194,7 +195,16 @@ pub fn argv_of(process: ProcessId) -> Option<Vec<u8>> {
 
 /// The time on a CPU of a process that still runs, in nanoseconds, exact to a clock tick.
 pub fn cpu_of(process: ProcessId) -> Option<u64> {
-    stat_of(process).map(|stat| (stat.utime + stat.stime) * TICK_NS)
+    usage_of(process).map(|(cpu_ns, _)| cpu_ns)
+}
+
+/// The same, and its resident memory in KiB, as `ps` has it.
+pub fn usage_of(process: ProcessId) -> Option<(u64, u64)> {
+    // Not procfs::page_size: before Linux 6.4 that reads /proc/self/auxv, which a program that is
+    // not dumpable may not, and panics.
+    let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
+    let page_kib = page.unsigned_abs() / 1024;
+    stat_of(process).map(|stat| ((stat.utime + stat.stime) * TICK_NS, stat.rss * page_kib))
 }
 
 #[cfg(test)]
@@ -245,7 +255,8 @@ mod tests {
         let args: Vec<_> = seen.program.iter().flat_map(Program::args).collect();
         assert_eq!((seen.common.ppid, args), (id(), vec![&b"sleep"[..], b"1000"]));
         assert_eq!(argv_of(seen.process), Some(b"sleep\x001000\0".to_vec()));
-        assert!(cpu_of(seen.process).is_some_and(|ns| ns < 1_000_000_000));
+        let usage = usage_of(seen.process);
+        assert!(usage.is_some_and(|(ns, kib)| ns < 1_000_000_000 && kib > 0), "{usage:?}");
         child.kill().expect("it runs");
         child.wait().expect("it ends");
         assert_eq!(argv_of(seen.process), None);

@@ -18,7 +18,7 @@ use nix::sys::time::TimeSpec;
 use rustix::process::pidfd_send_signal;
 
 use super::command::Command;
-use super::stderr;
+use super::{stderr, terminal};
 
 /// A second signal within this time is the first one again: timeout(1) and sudo signal
 /// the process and its group. A person who presses Ctrl-C twice takes longer.
@@ -38,15 +38,21 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// Sleeps for so long, or until `other` can be read, or it is time to end. Tells whether it is.
+    /// Sleeps for so long, or until one of the others can be read, or it is time to end. Tells
+    /// whether it is.
     ///
     /// # Errors
     ///
     /// When nobody reads stdout any more, as if something had been printed: a broken pipe. When
     /// the system refuses to wait: see ppoll(2).
-    pub fn wait(&self, other: BorrowedFd<'_>, time: Duration) -> Result<bool> {
+    pub fn wait<'a>(
+        &'a self,
+        others: impl Iterator<Item = BorrowedFd<'a>>,
+        time: Duration,
+    ) -> Result<bool> {
         let for_input = |file| PollFd::new(file, PollFlags::POLLIN);
-        let mut files = vec![for_input(other)];
+        let mut files: Vec<_> = others.map(for_input).collect();
+        let ours = files.len();
         match self {
             Self::Asked(asked, stdout) => {
                 files.push(for_input(asked.as_fd()));
@@ -62,10 +68,10 @@ impl Stop {
         };
         let has_news = |at: usize| files.get(at).is_some_and(|file| file.any().unwrap_or(true));
         match self {
-            Self::Asked(..) if has_news(2) => {
+            Self::Asked(..) if has_news(ours + 1) => {
                 Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("nobody reads stdout")
             }
-            _ => Ok(has_news(1)),
+            _ => Ok(has_news(ours)),
         }
     }
 
@@ -147,6 +153,7 @@ pub fn on_signals(command: Option<Command>, reports_to_stdout: bool) -> Result<S
         let begun = *first.get_or_init(Instant::now);
         // Also if the socket does not take it: then nothing else would end the program.
         if begun.elapsed() > SAME_REQUEST || ask.write_all(b"!").is_err() {
+            terminal::restore();
             // SAFETY: always sound. The kernel removes programs and maps with the process.
             unsafe { libc::_exit(INTERRUPTED) };
         }

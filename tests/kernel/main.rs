@@ -11,6 +11,7 @@ mod caller;
 mod commands;
 #[path = "../common/mod.rs"]
 mod common;
+mod console;
 mod crowds;
 mod ecs;
 mod edges;
@@ -23,6 +24,7 @@ mod following;
 mod hostile;
 mod interface;
 mod lies;
+mod live;
 mod losses;
 mod memory;
 mod names;

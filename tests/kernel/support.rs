@@ -181,7 +181,7 @@ impl Watcher {
         watcher
     }
 
-    fn has_ended(&mut self) -> Option<ExitStatus> {
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.process.child.try_wait().expect("the child is ours")
     }
 
