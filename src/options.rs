@@ -208,10 +208,10 @@ impl Options {
                 "filters choose events, and --view tree shows the whole tree of processes",
             ),
             (
-                self.view == View::Processes
+                matches!(self.view, View::Processes | View::Commands)
                     && !self.summary
                     && (filter.asks_for_exit() || filter.event.is_some()),
-                "--view processes shows what is alive, and no exec or exit",
+                "--view processes and --view commands show what runs, and no exec or exit",
             ),
             (
                 self.event == Some(EventName::Exec) && filter.asks_for_exit(),

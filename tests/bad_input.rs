@@ -69,7 +69,7 @@ fn bad_input_of_every_kind_gets_one_clear_line() {
         (&["--all"], "--all is for"),
         (&["--view", "trees"], "a similar value exists: 'tree'"),
         (&["--view", "tree", "-x"], "--view tree shows the whole tree"),
-        (&["--view", "processes", "--signal", "KILL"], "shows what is alive"),
+        (&["--view", "processes", "--signal", "KILL"], "show what runs"),
         (&["-o", "xml"], "[possible values: table, json"),
         (&["-t", "later"], "[possible values: local"),
         (&["--color", "blue"], "[possible values: auto"),
