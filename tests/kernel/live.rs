@@ -242,7 +242,7 @@ fn a_terminal_that_can_do_nothing_gets_plain_lines() {
         run_to_end(&mut play(&["exit", "0"]));
         assert_account(&watcher.wait());
         let lines = terminal.lines(&[]);
-        assert!(lines.iter().any(|line| line.trim_end().ends_with("  COMMAND")), "{lines:?}");
+        assert!(lines.iter().any(|line| line.trim_end().ends_with(" COMMAND")), "{lines:?}");
         lines.iter().for_each(|line| assert_cannot_drive(line));
     }
 }
