@@ -41,13 +41,13 @@ fn run(options: &Options) -> Result<ExitCode> {
 
     // Configure: what can't be changed once the kernel has it.
     open_skel.maps.process_map.set_max_entries(options.max_entries)?;
-    setup::make_room_for_pids(&mut open_skel, &options.pid)?;
+    options.wanted().configure(&mut open_skel, options.max_entries)?;
     follow::configure(&mut open_skel, options)?;
     let twins = setup::choose_hooks(&mut open_skel, options.follows(), options.verbose > 0);
 
     // Load: the kernel creates the maps, and verifies and compiles the programs.
     let mut skel = open_skel.load()?;
-    setup::want_pids(&skel, &options.pid)?;
+    options.wanted().tell(&skel)?;
 
     // Attach: the programs run at every exec and exit. When all are there, the watch begins.
     skel.attach()?;

@@ -2,6 +2,7 @@
 
 mod refusal;
 mod values;
+mod wanted;
 
 use std::env;
 use std::ffi::OsString;

@@ -14,6 +14,7 @@ use crate::kernel::loss_counters::{LossCounters, counters};
 use crate::kernel::setup::Twins;
 use crate::kernel::skel::KernelAndUserMapSkel;
 use crate::kernel::wakeup::Wakeup;
+use crate::kernel::wanted::Wanted;
 use crate::kernel::watch_time;
 use crate::kernel::{self, long_args};
 use crate::look::Look;
@@ -58,6 +59,7 @@ pub struct Watch {
     wakeup: Wakeup,
     tracker: Tracker,
     loss: LossCounters,
+    wanted: Wanted,
     reporter: Reporter,
     /// Of the live view, as long as there is one.
     screen: Option<Screen>,
@@ -80,6 +82,8 @@ impl Watch {
     ) -> Result<Self> {
         let loss = LossCounters::begin(skel, twins)?;
         let begin = watch_time::begin(skel);
+        let wanted = options.wanted();
+        wanted.begin(skel, begin);
         if options.follows() {
             long_args::clear(skel)?; // of what came before, which nobody asks for
         }
@@ -96,6 +100,7 @@ impl Watch {
             wakeup: Wakeup::new(skel)?,
             tracker: Tracker::new(options.ancestors),
             loss,
+            wanted,
             reporter: Reporter::new(options, begin)?,
             screen: None,
             redaction: options.redaction(),
@@ -152,6 +157,7 @@ impl Watch {
                 return Ok(false);
             }
             if next == Next::Read {
+                self.wanted.look(skel);
                 return Ok(true);
             }
             self.look.step(&mut self.tracker, &self.redaction);

@@ -31,6 +31,7 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
@@ -89,6 +90,7 @@ struct task_struct {
 	char comm[16];
 	unsigned long maj_flt;
 	struct signal_struct *signal;
+	__u64 parent_exec_id;
 	__u64 self_exec_id;
 	struct task_io_accounting ioac;
 };

@@ -9,7 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
 #include "kernel_and_user_map.h"
-/* What makes it hold on every kernel, and --pid. A first reading may skip these four. */
+/* What makes it hold on every kernel, and filters. A first reading may skip these four. */
 #include "once.bpf.h"
 #include "process.bpf.h"
 #include "wakeup.bpf.h"
@@ -108,7 +108,7 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	key->pad = 0;
 
 	if (!is_wanted(key->pid) || !is_followed(key->pid, key->start_time, &started_by) ||
-	    is_settled(key))
+	    is_settled(key) || is_refused(leader, key))
 		return NULL;
 	info = bpf_map_lookup_elem(&record_buffers, &slot);
 	if (!info)

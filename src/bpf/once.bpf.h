@@ -24,16 +24,16 @@ enum hook { EXEC_TP, EXIT_TP, EXEC_TP_BTF, EXIT_TP_BTF, HOOKS };
  */
 #define SETTLED_WORDS 4096 /* a power of two */
 #define SETTLED_SLOT(key) (((key)->pid * 4 + (key)->event) & (SETTLED_WORDS - 1))
-#define SETTLED_WORD(key) ((key)->start_time << 8 ^ (key)->exec_id)
+#define SETTLED_WORD(start_time, exec_id) ((start_time) << 8 ^ (exec_id))
 
 __u64 settled[SETTLED_WORDS];
 
 static __always_inline bool is_settled(const struct process_key *key)
 {
-	return settled[SETTLED_SLOT(key)] == SETTLED_WORD(key);
+	return settled[SETTLED_SLOT(key)] == SETTLED_WORD(key->start_time, key->exec_id);
 }
 
 static __always_inline void settle(const struct process_key *key)
 {
-	settled[SETTLED_SLOT(key)] = SETTLED_WORD(key);
+	settled[SETTLED_SLOT(key)] = SETTLED_WORD(key->start_time, key->exec_id);
 }

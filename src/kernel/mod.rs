@@ -12,6 +12,7 @@ pub mod realtime;
 pub mod setup;
 pub mod tracefs;
 pub mod wakeup;
+pub mod wanted;
 pub mod watch_time;
 pub mod write_limit;
 

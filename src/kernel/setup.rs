@@ -1,8 +1,6 @@
-//! What is set before the programs are loaded, and before they are attached.
+//! Which programs are loaded.
 
-use libbpf_rs::{MapCore as _, MapFlags, Result};
-
-use super::skel::{KernelAndUserMapSkel, OpenKernelAndUserMapSkel};
+use super::skel::OpenKernelAndUserMapSkel;
 use super::{preflight, tracefs};
 use crate::system::stderr;
 
@@ -64,31 +62,4 @@ fn reach_tracefs(verbose: bool) -> bool {
         });
     }
     is_readable
-}
-
-/// Makes room for the pids whose events alone are recorded; none means all.
-///
-/// # Errors
-///
-/// When libbpf refuses the size.
-pub fn make_room_for_pids(
-    open_skel: &mut OpenKernelAndUserMapSkel<'_>,
-    pids: &[u32],
-) -> Result<()> {
-    if let Some(constants) = &mut open_skel.maps.rodata_data {
-        constants.only_wanted_pids = (!pids.is_empty()).into();
-    }
-    // More pids than a u32 can count are more than a command line can hold.
-    let room = u32::try_from(pids.len()).unwrap_or(u32::MAX);
-    open_skel.maps.wanted_pids.set_max_entries(room.max(1))
-}
-
-/// Tells the loaded program those pids.
-///
-/// # Errors
-///
-/// When the kernel refuses one.
-pub fn want_pids(skel: &KernelAndUserMapSkel<'_>, pids: &[u32]) -> Result<()> {
-    pids.iter()
-        .try_for_each(|pid| skel.maps.wanted_pids.update(&pid.to_ne_bytes(), &[1], MapFlags::ANY))
 }

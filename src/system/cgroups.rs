@@ -201,5 +201,10 @@ pub fn resolve(given: &str) -> Result<String, String> {
     }
 }
 
+/// The folder of such a path.
+pub fn folder(path: &str) -> Option<PathBuf> {
+    Some(mount_point()?.join(path.trim_start_matches('/')))
+}
+
 #[cfg(test)]
 mod tests;

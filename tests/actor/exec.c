@@ -117,13 +117,26 @@ static int play_try_exec(char **argv)
 	return errno;
 }
 
+static void become(uid_t uid)
+{
+	if (setgroups(0, NULL) || setgid(uid) || setuid(uid))
+		err(99, "setuid");
+}
+
 /* as UID PATH [ARGUMENT...]: becomes another user, then calls exec */
 static int play_as(char **argv)
 {
-	if (setgroups(0, NULL) || setgid(atoi(argv[0])) || setuid(atoi(argv[0])))
-		err(99, "setuid");
+	become(atoi(argv[0]));
 	execv(argv[1], argv + 1);
 	return errno;
+}
+
+/* become UID PART [ARGUMENT...]: plays PART without exec, as another user */
+static int play_become(char **argv)
+{
+	become(atoi(argv[0]));
+	play(argv + 1);
+	return 2;
 }
 
 /*
@@ -165,6 +178,7 @@ const struct part exec_parts[] = {
 	{ "exec-memory", 0, play_exec_memory },
 	{ "try-exec", 1, play_try_exec },
 	{ "as", 2, play_as },
+	{ "become", 2, play_become },
 	{ "copy", 2, play_copy },
 	{},
 };

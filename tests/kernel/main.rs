@@ -19,6 +19,7 @@ mod ends;
 mod execs;
 mod facts;
 mod faults;
+mod filters;
 mod follow;
 mod following;
 mod hostile;

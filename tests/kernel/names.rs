@@ -6,6 +6,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use kernel_and_user_map::system::cgroups;
 use nix::mount::{MntFlags, MsFlags, mount, umount, umount2};
@@ -20,20 +21,22 @@ use crate::support::{
 };
 
 /// A user of nothing else.
-const USER: u32 = 54_321;
+pub const USER: u32 = 54_321;
 
 /// A cgroup that belongs to a user, as a container's or a login session's does.
-struct Delegated {
-    dir: PathBuf,
+pub struct Delegated {
+    pub dir: PathBuf,
     /// Its path below the mount point.
-    path: String,
+    pub path: String,
     /// Where cgroups had to be mounted.
     mounted: Option<PathBuf>,
 }
 
 impl Delegated {
-    fn create() -> Self {
-        let name = format!("kernel_and_user_map-names-{}", std::process::id());
+    pub fn create() -> Self {
+        static CREATED: AtomicU32 = AtomicU32::new(0);
+        let number = CREATED.fetch_add(1, Ordering::Relaxed);
+        let name = format!("kernel_and_user_map-names-{}-{number}", std::process::id());
         let mut mounted = None;
         let root = cgroups::mount_point().unwrap_or_else(|| {
             // Not a `TempDir`, which deletes what it finds: here, that would be other cgroups.
@@ -67,7 +70,7 @@ impl Drop for Delegated {
 }
 
 /// The files in a cgroup go with it, and can't be deleted.
-fn remove_cgroups(dir: &Path) {
+pub fn remove_cgroups(dir: &Path) {
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             remove_cgroups(&entry.path());
