@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::by_name::ByName;
 use super::durations::Durations;
-use super::usages::Usages;
+use super::usages::{LEAST_SPAN_NS, Usages};
 use crate::process::event::{Alive, Event, EventKind};
 use crate::process::wait_status::Outcome;
 
@@ -103,13 +103,15 @@ impl Activity {
         }
         let span_ns = time.saturating_sub(self.since).max(1);
         let mut period = Period { span_ns, ..Period::default() };
+        // What ended may have used its time a little before the period began.
+        let cpu_span_ns = span_ns.max(LEAST_SPAN_NS);
         for (comm, command) in self.commands.iter_mut() {
             let row = CommandRow {
                 comm: comm.cloned(),
                 running: command.running,
                 starts: command.starts,
                 failures: command.failures,
-                cpus: command.share + command.ended_cpu_ns / span_ns as f64,
+                cpus: command.share + command.ended_cpu_ns / cpu_span_ns as f64,
                 p50_ns: command.durations.percentile(50),
                 p99_ns: command.durations.percentile(99),
             };

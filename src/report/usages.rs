@@ -15,6 +15,10 @@ const MOST_BUSY: usize = 100;
 /// About so many of the rest are: each has its turn.
 const A_TURN: usize = 200;
 
+/// The least time between two looks of which a share is made, in nanoseconds. `/proc` counts in
+/// ticks (proc_pid_stat(5); 10 ms), and is read a little later than the time of the period.
+pub const LEAST_SPAN_NS: u64 = 250_000_000;
+
 /// The processes that have been looked at.
 #[derive(Debug, Default)]
 pub struct Usages {
@@ -66,6 +70,11 @@ impl Usages {
         self.of.reserve(alive.len().min(before.len() * 2));
         for Alive { event, age_ns, cpu_ns, rss_kib, .. } in alive {
             let (process, seen) = (event.process, before.remove(&event.process));
+            let is_too_soon = |seen: &Seen| time.saturating_sub(seen.at) < LEAST_SPAN_NS;
+            if let Some(seen) = seen.filter(is_too_soon) {
+                self.of.insert(process, seen);
+                continue;
+            }
             let share = match (*cpu_ns, seen) {
                 (None, _) => None,
                 (Some(now), Some(Seen { cpu_ns, at, .. })) => {

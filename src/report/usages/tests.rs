@@ -52,6 +52,18 @@ fn a_share_is_what_was_used_since_the_last_look() {
     assert_eq!((usages.share(id(0)), usages.share(id(1))), (Some(0.0), None));
 }
 
+/// At the end of a watch, the last period is as short as it comes.
+#[test]
+fn the_last_share_holds_where_a_period_is_short() {
+    let mut usages = Usages::default();
+    period(&mut usages, &[0], SECOND);
+    period(&mut usages, &[SECOND], 2 * SECOND);
+    period(&mut usages, &[SECOND + 30 * MS], 2 * SECOND + 10 * MS);
+    assert_eq!(usages.share(id(0)), Some(1.0), "and not 3");
+    period(&mut usages, &[SECOND + 250 * MS], 2 * SECOND + 500 * MS);
+    assert_eq!(usages.share(id(0)), Some(0.5), "since the look of which the last one was made");
+}
+
 #[test]
 fn of_one_that_was_started_since_all_of_its_life_counts() {
     let mut usages = Usages::default();
