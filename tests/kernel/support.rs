@@ -11,7 +11,7 @@ use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -111,8 +111,17 @@ pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(options).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
     // SAFETY: the closure makes system calls only; it allocates nothing.
-    unsafe { command.pre_exec(move || in_namespace(tracefs)) };
+    unsafe { command.pre_exec(move || heed_signals().and_then(|()| in_namespace(tracefs))) };
     command
+}
+
+/// As from a terminal: nohup and a shell's background job have the tests ignore some.
+fn heed_signals() -> io::Result<()> {
+    for ignored in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT] {
+        // SAFETY: no handler is installed.
+        unsafe { signal(ignored, SigHandler::SigDfl)? };
+    }
+    Ok(())
 }
 
 /// Makes it so for the calling process.
