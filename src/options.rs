@@ -34,7 +34,7 @@ const FILTERS: &str =
 /// Prints one line for each exec and one for each process that exits, in the order of the
 /// kernel's clock. Loading BPF programs takes root, or CAP_BPF and CAP_PERFMON.
 #[derive(Debug, Clone, Parser)]
-#[command(version, max_term_width = 100, args_override_self = true)]
+#[command(version = env!("VERSION_AND_COMMIT"), max_term_width = 100, args_override_self = true)]
 pub struct Options {
     /// Longest time between two reads of the map, 10ms to 1h
     #[arg(long, value_name = "SPAN", default_value = "1", value_parser = period,
