@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Error;
 use clap::error::ErrorKind;
-use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser};
+use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser, ValueHint};
 use regex::bytes::Regex;
 
 use self::values::{
@@ -70,7 +70,7 @@ pub struct Options {
 
     /// Save a picture or a log when it ends: .svg, .pftrace (Perfetto), .jsonl or .txt; may be
     /// given several times
-    #[arg(long, value_name = "FILE", value_parser = saved)]
+    #[arg(long, value_name = "FILE", value_parser = saved, value_hint = ValueHint::FilePath)]
     pub save: Vec<Saved>,
 
     /// Print to the end of this file, not to stdout (with a COMMAND: stderr)
@@ -78,7 +78,7 @@ pub struct Options {
     pub to: Option<PathBuf>,
 
     /// Run the COMMAND as this user (name or number). By default: the one who called sudo
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub run_as: Option<String>,
 
     /// At the end, print the commands that ran, grouped by name
@@ -87,7 +87,7 @@ pub struct Options {
 
     /// Only processes of this user (name or number, as it was at the exec)
     #[arg(short, long, value_name = "USER", value_parser = user, value_delimiter = ',',
-          allow_negative_numbers = true, help_heading = FILTERS)]
+          allow_negative_numbers = true, value_hint = ValueHint::Username, help_heading = FILTERS)]
     pub user: Vec<u32>,
 
     /// Only this process
