@@ -1,15 +1,20 @@
 # kernel_and_user_map: `make help` lists the targets. V=1 shows what cargo runs.
 
-PROGRAM := target/release/kernel_and_user_map
+RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+PROGRAM := $(RELEASE)/kernel_and_user_map
+# The manual page and the shells' completions.
+PAGES := $(RELEASE)/pages
 CARGO_FLAGS := $(if $(V),--verbose)
 # Options for `make run`, as in: make run ARGS="--period 0.5 -o json"
 ARGS ?=
+# Where `make install` puts it, below DESTDIR.
+PREFIX ?= /usr/local
 
 # What `make lint` looks at.
-RUST_SOURCES := $(wildcard src tests benches examples build.rs)
-C_SOURCES = $(shell find $(filter-out benches build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')
+RUST_SOURCES := $(wildcard src tests benches examples build build.rs)
+C_SOURCES = $(shell find $(filter-out benches build build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')
 ACTOR := $(wildcard tests/actor.c tests/actor/*.c)
-SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples) .ci .cargo)
+SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples packaging) .ci .cargo)
 
 .PHONY: all
 all: packages ## Install what is missing to build (it says how), then build (the default)
@@ -22,6 +27,27 @@ packages:
 .PHONY: run
 run: all ## Build the program and run it as root, with the options in ARGS
 	.cargo/as-root $(PROGRAM) $(ARGS)
+
+.PHONY: pages
+pages: packages ## Write the manual page and the completions from the definition of the options
+	cargo build --release --locked $(CARGO_FLAGS) --example manual
+	$(RELEASE)/examples/manual $(PAGES)
+
+.PHONY: install
+install: all pages ## Install the program, its pages and its service below PREFIX (as root, where it must be)
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install $(PROGRAM) $(PAGES)
+
+.PHONY: uninstall
+uninstall: ## Take away what `make install` with the same PREFIX has installed
+	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install --remove $(PROGRAM) $(PAGES)
+
+.PHONY: deb
+deb: all pages ## Make a package for Debian and its relatives, in target/debian/
+	PATH="$$(packaging/install-tools):$$PATH" cargo deb --no-build --locked $(CARGO_FLAGS)
+
+.PHONY: rpm
+rpm: all pages ## Make a package for Fedora and its relatives, in target/generate-rpm/
+	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm
 
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)

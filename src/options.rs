@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Error;
 use clap::error::ErrorKind;
-use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser};
+use clap::{ArgAction, ColorChoice, CommandFactory as _, Parser, ValueHint};
 use regex::bytes::Regex;
 
 use self::values::{
@@ -34,7 +34,7 @@ const FILTERS: &str =
 /// Prints one line for each exec and one for each process that exits, in the order of the
 /// kernel's clock. Loading BPF programs takes root, or CAP_BPF and CAP_PERFMON.
 #[derive(Debug, Clone, Parser)]
-#[command(version, max_term_width = 100, args_override_self = true)]
+#[command(version = env!("VERSION_AND_COMMIT"), max_term_width = 100, args_override_self = true)]
 pub struct Options {
     /// Longest time between two reads of the map, 10ms to 1h
     #[arg(long, value_name = "SPAN", default_value = "1", value_parser = period,
@@ -70,7 +70,7 @@ pub struct Options {
 
     /// Save a picture or a log when it ends: .svg, .pftrace (Perfetto), .jsonl or .txt; may be
     /// given several times
-    #[arg(long, value_name = "FILE", value_parser = saved)]
+    #[arg(long, value_name = "FILE", value_parser = saved, value_hint = ValueHint::FilePath)]
     pub save: Vec<Saved>,
 
     /// Print to the end of this file, not to stdout (with a COMMAND: stderr)
@@ -78,7 +78,7 @@ pub struct Options {
     pub to: Option<PathBuf>,
 
     /// Run the COMMAND as this user (name or number). By default: the one who called sudo
-    #[arg(long, value_name = "USER")]
+    #[arg(long, value_name = "USER", value_hint = ValueHint::Username)]
     pub run_as: Option<String>,
 
     /// At the end, print the commands that ran, grouped by name
@@ -87,7 +87,7 @@ pub struct Options {
 
     /// Only processes of this user (name or number, as it was at the exec)
     #[arg(short, long, value_name = "USER", value_parser = user, value_delimiter = ',',
-          allow_negative_numbers = true, help_heading = FILTERS)]
+          allow_negative_numbers = true, value_hint = ValueHint::Username, help_heading = FILTERS)]
     pub user: Vec<u32>,
 
     /// Only this process
