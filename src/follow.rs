@@ -18,6 +18,7 @@ use crate::process::live::Live;
 use crate::process::record::ProcessId;
 use crate::process::tracker::Tracker;
 use crate::system::command::Command;
+use crate::system::hangup;
 use crate::system::identity::{Identity, become_user};
 use crate::system::proc;
 
@@ -92,6 +93,7 @@ fn start(options: &Options, skel: &mut KernelAndUserMapSkel<'_>) -> Result<Comma
                     };
                 }
                 memlock::restore()?;
+                hangup::restore()?;
                 become_user(identity.as_ref())
             })
         })?;

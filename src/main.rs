@@ -15,7 +15,7 @@ use kernel_and_user_map::options::Options;
 use kernel_and_user_map::process::record::Record;
 use kernel_and_user_map::report::sink::is_broken_pipe;
 use kernel_and_user_map::system::clock::boot_now;
-use kernel_and_user_map::system::{stderr, stop};
+use kernel_and_user_map::system::{hangup, stderr, stop};
 use kernel_and_user_map::watch::Watch;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
@@ -34,6 +34,8 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<ExitCode> {
+    hangup::keep_if(options.to.is_some())?; // from now on, it has the file opened anew
+
     // Open: libbpf parses the object file that build.rs put into the skeleton.
     preflight::libbpf_messages(options.verbose > 1);
     let mut object = MaybeUninit::uninit();
@@ -54,7 +56,7 @@ fn run(options: &Options) -> Result<ExitCode> {
     let command = follow::begin(options, &mut skel)?;
     let duties = follow::duties(options)?;
     privileges::drop_all(&duties, options.verbose > 0)?; // reading takes less than loading
-    let mut stop = stop::on_signals(command, options.to.is_none())?;
+    let mut stop = stop::on_signals(command, options.to.is_some())?;
     let mut watch = Watch::begin(options, &mut skel, twins)?;
 
     // Read and report, until Ctrl-C.

@@ -73,7 +73,8 @@ pub struct Options {
     #[arg(long, value_name = "FILE", value_parser = saved, value_hint = ValueHint::FilePath)]
     pub save: Vec<Saved>,
 
-    /// Print to the end of this file, not to stdout (with a COMMAND: stderr)
+    /// Print to the end of this file, not to stdout (with a COMMAND: stderr). SIGHUP has it opened
+    /// anew (for logrotate), and ends nothing
     #[arg(long, value_name = "FILE")]
     pub to: Option<PathBuf>,
 

@@ -21,7 +21,7 @@ use crate::report::sink::Sink;
 use crate::report::{self, Begin, Choice, Format, Output, Report, View, Watched};
 use crate::system::clock;
 use crate::system::names::NameLookup;
-use crate::system::{host, proc};
+use crate::system::{host, proc, stderr};
 
 /// So many processes are kept for a picture, where there is no command: a watch has no end then.
 const KEPT: usize = 100_000;
@@ -293,6 +293,22 @@ impl Reporter {
             self.written = self.printed;
         }
         self.names.renew();
+        Ok(())
+    }
+
+    /// Lets the main report go on in a new file, where the old one has got another name. Where none
+    /// can be opened, a person is told, and the old one goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the old one can't be written.
+    pub fn reopen(&mut self) -> Result<()> {
+        self.flush()?;
+        if let Some(Err(error)) = self.outlets.first_mut().map(Outlet::reopen) {
+            stderr::print(format_args!(
+                "kernel_and_user_map: {error:#}; going on in the old file\n"
+            ));
+        }
         Ok(())
     }
 

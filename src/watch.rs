@@ -28,6 +28,7 @@ use crate::report::closing_account::ClosingAccount;
 use crate::report::sink::is_broken_pipe;
 use crate::reporter::Reporter;
 use crate::system::clock::boot_now;
+use crate::system::hangup::Hangup;
 use crate::system::stderr;
 use crate::system::stop::Stop;
 use crate::system::terminal::Screen;
@@ -61,6 +62,8 @@ pub struct Watch {
     loss: LossCounters,
     wanted: Wanted,
     reporter: Reporter,
+    /// Where reports go to a file.
+    hangup: Option<Hangup>,
     /// Of the live view, as long as there is one.
     screen: Option<Screen>,
     redaction: Redaction,
@@ -102,6 +105,7 @@ impl Watch {
             loss,
             wanted,
             reporter: Reporter::new(options, begin)?,
+            hangup: options.to.as_ref().map(|_| Hangup::new()).transpose()?,
             screen: None,
             redaction: options.redaction(),
             look: Look::begin(begin, running_before(options, skel)?.as_ref()),
@@ -144,13 +148,17 @@ impl Watch {
             };
             let patience = self.screen.as_ref().and_then(Screen::patience);
             let time = time.min(patience.unwrap_or(time));
-            let others = self.screen.iter().flat_map(Screen::files);
+            let hangup = self.hangup.iter().map(|it| it.as_fd());
+            let others = self.screen.iter().flat_map(Screen::files).chain(hangup);
             let asked_to_stop =
                 match stop.wait([self.wakeup.as_fd()].into_iter().chain(others), time) {
                     // Nobody reads it any more, but there are files to save.
                     Err(error) if self.saves && is_broken_pipe(&error) => true,
                     asked => asked?,
                 };
+            if self.hangup.as_ref().is_some_and(Hangup::has_come) {
+                self.reporter.reopen()?;
+            }
             let is_last_gone =
                 self.ends_with_last && !any_lives(skel, |process| self.look.is_gone(process))?;
             if asked_to_stop || next == Next::Stop || is_last_gone || self.follow_screen()? {

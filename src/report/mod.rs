@@ -46,6 +46,7 @@ pub mod tree_table;
 pub mod units;
 pub mod usages;
 pub mod watch_json;
+pub mod whole_lines;
 pub mod word;
 
 /// What a report makes of each thing that happens. Most care for some of them only; times are

@@ -134,6 +134,15 @@ impl Outlet {
         self.attempt(|outlet| outlet.sink.flush().map(|()| true))
     }
 
+    /// Goes on in the file that has its name now, unless it has failed: see [`Sink::reopen`].
+    ///
+    /// # Errors
+    ///
+    /// When there is none. Then it goes on in the old one.
+    pub fn reopen(&mut self) -> Result<()> {
+        if self.failure.is_some() { Ok(()) } else { self.sink.reopen() }
+    }
+
     /// When all is written, gives a file its name. Tells what has gone wrong here, if others
     /// went on.
     pub fn finish(&mut self) -> Option<Error> {

@@ -4,6 +4,7 @@
 pub mod cgroups;
 pub mod clock;
 pub mod command;
+pub mod hangup;
 pub mod host;
 pub mod identity;
 pub mod names;

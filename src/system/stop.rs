@@ -2,8 +2,10 @@
 //! command is watched, that it has ended.
 
 use std::io::{self, Stdout, Write as _};
+use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::ptr;
 use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
 
@@ -99,10 +101,13 @@ impl Stop {
 /// Passes signals on, in a thread of its own: the program may be held up in writing. When the
 /// command has ended, two signals end the program, since then it is stuck.
 /// To be called while there is one thread: another would get the signals.
-fn with_command(command: Command) -> Result<Stop> {
+fn with_command(command: Command, reports_to_file: bool) -> Result<Stop> {
     const NO_SIGNALS: &str = "could not receive signals";
     let signals = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP];
-    let signals = SigSet::from_iter(signals);
+    let mut signals = SigSet::from_iter(signals);
+    if reports_to_file {
+        signals.remove(Signal::SIGHUP); // it is for the file
+    }
     signals.thread_block().context(NO_SIGNALS)?;
     let signals = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC).context(NO_SIGNALS)?;
     let process = command.as_fd().try_clone_to_owned().context(NO_SIGNALS)?;
@@ -136,17 +141,20 @@ fn with_command(command: Command) -> Result<Stop> {
     Ok(Stop::Command(command))
 }
 
-/// What SIGINT, SIGTERM or SIGHUP ask. A later signal ends the program at once, since then it
+/// What SIGINT, SIGTERM or SIGHUP ask; not SIGHUP where it is for the file ([`super::hangup`]) or
+/// is ignored, as below nohup(1). A later signal ends the program at once, since then it
 /// is stuck, say in writing to a pipe that nobody reads. Where there is a command, its end ends
 /// the program. To be called while there is one thread.
 ///
 /// # Errors
 ///
 /// When the system has no room for a pair of sockets or a signal handler.
-pub fn on_signals(command: Option<Command>, reports_to_stdout: bool) -> Result<Stop> {
+pub fn on_signals(command: Option<Command>, reports_to_file: bool) -> Result<Stop> {
     if let Some(command) = command {
-        return with_command(command);
+        return with_command(command, reports_to_file);
     }
+    // To ignore it anew would forget one that has come for the file.
+    let ignores_hangup = !reports_to_file && is_ignored(Signal::SIGHUP);
     let (asked, mut ask) = UnixStream::pair().context("could not make a pair of sockets")?;
     let first = OnceLock::new();
     ctrlc::set_handler(move || {
@@ -160,5 +168,18 @@ pub fn on_signals(command: Option<Command>, reports_to_stdout: bool) -> Result<S
         stderr::clear_key(); // before the last events come
     })
     .context("could not install the handler for Ctrl-C")?;
-    Ok(Stop::Asked(asked, reports_to_stdout.then(io::stdout)))
+    if ignores_hangup {
+        // SAFETY: no handler is installed.
+        unsafe { signal(Signal::SIGHUP, SigHandler::SigIgn) }?;
+    }
+    Ok(Stop::Asked(asked, (!reports_to_file).then(io::stdout)))
+}
+
+fn is_ignored(signal: Signal) -> bool {
+    // SAFETY: zeroes are such a value, and nothing is changed.
+    unsafe {
+        let mut action: libc::sigaction = mem::zeroed();
+        let asked = libc::sigaction(signal as i32, ptr::null(), &mut action);
+        asked == 0 && action.sa_sigaction == libc::SIG_IGN
+    }
 }
