@@ -30,6 +30,9 @@ mod losses;
 mod memory;
 mod names;
 mod namespaces;
+#[path = "../common/rotated.rs"]
+mod rotated;
+mod rotation;
 mod running;
 mod saved;
 #[path = "../common/schema.rs"]

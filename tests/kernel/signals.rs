@@ -9,12 +9,20 @@ use nix::unistd::setsid;
 
 use crate::following::{Following, actor_part, end_of, with_command};
 use crate::interface::terminal;
-use crate::support::{Run, share_machine, short};
+use crate::support::{Run, open_folder, share_machine, short, text};
 
 #[test]
 fn its_signals_are_blocked_and_ignored_as_they_are_in_its_caller() {
     let _machine = share_machine();
-    let mut command = with_command(&[], &["cat", "/proc/self/status"]);
+    let dir = open_folder();
+    let log = dir.path().join("log");
+    for options in [&[][..], &["--to", text(&log)]] {
+        assert_signals_are_the_callers(options);
+    }
+}
+
+fn assert_signals_are_the_callers(options: &[&str]) {
+    let mut command = with_command(options, &["cat", "/proc/self/status"]);
     let as_under_nohup = || {
         for ignored in [Signal::SIGINT, Signal::SIGHUP] {
             // SAFETY: no handler is installed.
