@@ -41,6 +41,14 @@ install: all pages ## Install the program, its pages and its service below PREFI
 uninstall: ## Take away what `make install` with the same PREFIX has installed
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install --remove $(PROGRAM) $(PAGES)
 
+.PHONY: deb
+deb: all pages ## Make a package for Debian and its relatives, in target/debian/
+	PATH="$$(packaging/install-tools):$$PATH" cargo deb --no-build --locked $(CARGO_FLAGS)
+
+.PHONY: rpm
+rpm: all pages ## Make a package for Fedora and its relatives, in target/generate-rpm/
+	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm
+
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
 	@scripts/install-packages test
