@@ -137,6 +137,15 @@ fn its_rights_and_limits_suffice() {
     let is_its_exit = |event: &Value| event["event"] == "exit" && event["args"] == args;
     assert!(wait_until(|| place.events().iter().any(is_its_exit)), "{}", said());
 
+    // Rotated, and reloaded as the unit says, by the same user.
+    let log = place.path("log/events.jsonl");
+    fs::rename(&log, place.path("log/old")).expect("root may");
+    let mut reload = Command::new("setpriv");
+    reload.args([format!("--reuid={USER}"), format!("--regid={USER}")]);
+    reload.args(["--clear-groups", "sh", "-euc", &setting("ExecReload").join(" ")]);
+    run(reload.env("MAINPID", service.pid().to_string()));
+    assert!(wait_until(|| log.exists()), "{}", said());
+
     service.signal(Signal::SIGTERM);
     let status = service.child.wait().expect("it is ours");
     assert!(status.success(), "{status}: {}", said());
@@ -150,8 +159,7 @@ fn its_rights_and_limits_suffice() {
         let word = "root has no CAP_SYS_RESOURCE here: the limits of the service are not tested\n";
         stderr.write_all(word.as_bytes()).expect("stderr is there");
     }
-    let log = fs::metadata(place.path("log/events.jsonl")).expect("it is there");
-    assert_eq!(log.uid(), USER);
+    assert_eq!(fs::metadata(&log).expect("it is there").uid(), USER);
 }
 
 /// Without any one of the unit's capabilities, it does not start.
