@@ -110,6 +110,8 @@ pub struct Run {
 pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(options).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
+    // As root, also where sudo has started the tests.
+    command.env_remove("SUDO_UID").env_remove("SUDO_GID");
     // SAFETY: the closure makes system calls only; it allocates nothing.
     unsafe { command.pre_exec(move || heed_signals().and_then(|()| in_namespace(tracefs))) };
     command

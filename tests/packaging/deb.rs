@@ -1,9 +1,11 @@
 //! The package for Debian and its relatives, in a clean Debian 12.
 
 use std::fs;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use serde_json::Value;
 
 use crate::service::setting;
@@ -26,7 +28,13 @@ impl Debian {
     /// Runs a command in it that must succeed, and returns what it prints.
     #[track_caller]
     fn run(&self, command: &[&str]) -> String {
-        run(Command::new(SCRIPT).arg("in").arg(&self.0).args(command))
+        let mut script = Command::new(SCRIPT);
+        // Below nohup it is ignored, which no shell can change.
+        // SAFETY: no handler is installed.
+        let heed = || unsafe { signal(Signal::SIGHUP, SigHandler::SigDfl) }.map(|_| ());
+        // SAFETY: the closure makes one system call; it allocates nothing.
+        unsafe { script.pre_exec(move || heed().map_err(Into::into)) };
+        run(script.arg("in").arg(&self.0).args(command))
     }
 
     fn shell(&self, script: &str) -> String {
