@@ -109,7 +109,7 @@ pub struct Run {
 /// The program with these options, not yet started, in a mount namespace of its own.
 pub fn watcher_command(tracefs: Tracefs, options: &[&str]) -> Command {
     let mut command = Command::new(program());
-    command.args(options).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8");
+    command.args(options).stdin(Stdio::null()).env("LC_ALL", "C.UTF-8").env("TERM", "xterm");
     // As root, also where sudo has started the tests.
     command.env_remove("SUDO_UID").env_remove("SUDO_GID");
     // SAFETY: the closure makes system calls only; it allocates nothing.
