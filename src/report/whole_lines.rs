@@ -14,11 +14,14 @@ const LONGEST: usize = 1024 * 1024;
 pub struct WholeLines {
     file: File,
     kept: Vec<u8>,
+    /// So many of these bytes are whole lines. It is not looked for anew: a list of processes is one
+    /// line of a megabyte, which comes a few bytes at a time.
+    whole: usize,
 }
 
 impl WholeLines {
     pub fn new(file: File) -> Self {
-        Self { file, kept: Vec::with_capacity(CAPACITY) }
+        Self { file, kept: Vec::with_capacity(CAPACITY), whole: 0 }
     }
 
     pub fn file(&self) -> &File {
@@ -29,6 +32,7 @@ impl WholeLines {
         let result = self.file.write_all(&self.kept[..count]);
         self.kept.drain(..count); // also where it failed: a part of it may be there
         self.kept.shrink_to(CAPACITY);
+        self.whole = 0;
         result
     }
 }
@@ -36,11 +40,14 @@ impl WholeLines {
 impl Write for WholeLines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.kept.len() + bytes.len() > CAPACITY {
-            match self.kept.iter().rposition(|&byte| byte == b'\n') {
-                Some(end) => self.write_first(end + 1)?,
-                None if self.kept.len() >= LONGEST => self.flush()?,
-                None => {}
+            match self.whole {
+                0 if self.kept.len() >= LONGEST => self.flush()?,
+                0 => {}
+                whole => self.write_first(whole)?,
             }
+        }
+        if let Some(end) = bytes.iter().rposition(|&byte| byte == b'\n') {
+            self.whole = self.kept.len() + end + 1;
         }
         self.kept.extend_from_slice(bytes);
         Ok(bytes.len())
