@@ -51,12 +51,11 @@ pub struct Screen {
 }
 
 /// What has happened on the terminal.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Input {
-    Nothing,
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Input {
     /// It must be drawn anew.
-    Changed,
-    Typed(Vec<u8>),
+    pub is_changed: bool,
+    pub typed: Vec<u8>,
 }
 
 impl Screen {
@@ -155,14 +154,9 @@ impl Screen {
             is_changed = true;
         }
         if !self.is_entered() {
-            return Input::Nothing;
+            return Input::default();
         }
-        let typed = self.typed();
-        match (is_changed, typed.is_empty()) {
-            (true, _) => Input::Changed,
-            (false, true) => Input::Nothing,
-            (false, false) => Input::Typed(typed),
-        }
+        Input { is_changed, typed: self.typed() }
     }
 
     /// Whole keys, as far as can be told.

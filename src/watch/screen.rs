@@ -29,11 +29,13 @@ impl Watch {
     ///
     /// When it can't be written.
     pub(super) fn follow_screen(&mut self) -> Result<bool> {
-        match self.screen.as_mut().map(Screen::input) {
-            Some(Input::Changed) => self.reporter.typed(&[]),
-            Some(Input::Typed(bytes)) => self.reporter.typed(&bytes),
-            Some(Input::Nothing) | None => Ok(false),
+        let Some(Input { is_changed, typed }) = self.screen.as_mut().map(Screen::input) else {
+            return Ok(false);
+        };
+        if is_changed {
+            self.reporter.typed(&[])?;
         }
+        Ok(!typed.is_empty() && self.reporter.typed(&typed)?)
     }
 
     /// Whether a live view has its terminal: it is not drawn where nobody sees it, or on what is

@@ -175,8 +175,23 @@ fn a_shell_gets_its_terminal_back_while_it_is_stopped() {
         screen.alternate_screen() && screen.contents().contains("HELP")
     });
     console.press("q");
-    console.wait_for_text("ended");
+    console.wait_for("the shell", |screen| {
+        !screen.alternate_screen() && screen.contents().contains("ended")
+    });
     assert!(shell.wait().status.success());
+    console.assert_left_whole();
+}
+
+#[test]
+fn a_key_that_comes_with_a_new_size_is_taken() {
+    let _machine = share_machine();
+    let console = Console::open(80, 24);
+    let watcher = console.start(&PROCESSES);
+    watcher.stop();
+    console.resize(60, 20);
+    console.press("q");
+    watcher.signal(Signal::SIGCONT);
+    assert!(watcher.wait().status.success());
     console.assert_left_whole();
 }
 
