@@ -294,7 +294,7 @@ fn commands_are_counted_by_name_once_a_period() {
 fn a_list_keeps_its_period_in_a_storm() {
     let _machine = own_machine();
     for view in ["processes", "commands"] {
-        let options = ["--view", view, "--period", "0.5", "--max-entries", "64"];
+        let options = ["--view", view, "--period", "0.5", "--max-entries", "16"];
         let watcher = Watcher::start(&options);
         let mut storm = storm_for(here_or_in_guest(3, 6), 4, 0);
         assert!(storm.child.wait().expect("it is ours").success());
