@@ -4,7 +4,7 @@
 //! for every exec and every exit. This half opens, loads and attaches it, reads the map
 //! once a period, reports what it finds, and takes everything down on Ctrl-C.
 
-use std::mem::{MaybeUninit, take};
+use std::mem::MaybeUninit;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -85,25 +85,26 @@ fn read_and_report(
         watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
     }
     // The watch ends before any hook goes: until then, its account is true.
-    let read_at = watch.end(skel);
-    watch.report(read(&skel.maps.process_map)?, read_at, skel)?;
-
-    // Detach. What a program was still recording is in the map now.
-    drop(take(&mut skel.links));
+    watch.end(skel);
     watch.report_last(read(&skel.maps.process_map)?, skel)
 }
 
 /// Takes all records out of the map. First all keys, then the records: a walk with `keys()` that
 /// deletes behind itself would start over, since the kernel looks for the key after the last one.
 fn read(process_map: &impl MapCore) -> Result<Vec<Record>> {
+    const AT_ONCE: usize = 128; // one system call deletes so many, and makes room for new ones
     let keys: Vec<_> = process_map.keys().collect();
     let _guard = (!keys.is_empty()).then(realtime::RealTime::begin);
     let mut records = Vec::with_capacity(keys.len());
-    for key in &keys {
-        let value = process_map.lookup(key, MapFlags::ANY).context("could not read process_map")?;
-        let Some(value) = value else { continue };
-        process_map.delete(key).context("could not delete a record of process_map")?;
-        records.push(decode::decode(key, &value)?);
+    for keys in keys.chunks(AT_ONCE) {
+        for key in keys {
+            let value =
+                process_map.lookup(key, MapFlags::ANY).context("could not read process_map")?;
+            records.push(decode::decode(key, &value.context("a record of process_map is gone")?)?);
+        }
+        process_map
+            .delete_batch(&keys.concat(), keys.len() as u32, MapFlags::ANY, MapFlags::ANY)
+            .context("could not delete records of process_map")?;
     }
     Ok(records)
 }

@@ -166,21 +166,25 @@ impl Watch {
             }
             if next == Next::Read {
                 self.wanted.look(skel);
-                return Ok(true);
+                if counters(skel).inserted != self.schedule.taken_so_far() {
+                    return Ok(true);
+                }
+                // To look into an empty map takes the kernel a look at each of its places.
+                self.report(Vec::new(), boot_now(), skel)?;
+                continue;
             }
             self.look.step(&mut self.tracker, &self.redaction);
         }
     }
 
     /// Ends to watch, as far as the kernel is concerned. When this returns, all that happened
-    /// until then is in the map; it gives the time now. To be called before anything is detached.
-    pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
-        let end = *self.end.get_or_insert_with(|| watch_time::end(skel, self.begin));
+    /// until then is in the map. To be called before anything is detached.
+    pub fn end(&mut self, skel: &mut KernelAndUserMapSkel<'_>) {
+        self.end.get_or_insert_with(|| watch_time::end(skel, self.begin));
         // Where nothing lives that is followed, nothing is under way: a command shall not wait.
-        let is_calm = self.follows && kernel::follow::any(skel).is_ok_and(|any| any.is_none());
-        let settled = if is_calm { end } else { end + SETTLE_NS };
-        watch_time::wait_until(settled);
-        settled
+        if !self.follows || kernel::follow::any(skel).is_ok_and(|any| any.is_some()) {
+            watch_time::wait_for_hooks(skel);
+        }
     }
 
     /// Takes in the records of one read that began at `read_at` (boot-clock nanoseconds), and

@@ -3,9 +3,12 @@
 //! The hooks are attached one after the other, and detached so. The account is true for the
 //! time in between only, so it has a stated begin and a stated end.
 
+use std::mem::take;
 use std::ptr;
 use std::thread;
 use std::time::Duration;
+
+use rustix::thread::{MembarrierCommand, membarrier};
 
 use super::skel::KernelAndUserMapSkel;
 use crate::system::clock::boot_now;
@@ -34,14 +37,26 @@ pub fn begin(skel: &mut KernelAndUserMapSkel<'_>) -> u64 {
     }
 }
 
-/// Lets the kernel record only what happens before the time that this returns. To be called
-/// before any hook is detached.
+/// Lets the kernel record only what happens before the time that this returns. It has come when
+/// this returns. To be called before any hook is detached.
 ///
 /// Where this thread was held up, records that are younger may be in the map, too.
 pub fn end(skel: &mut KernelAndUserMapSkel<'_>, begin: u64) -> u64 {
     let end = boot_now() + AHEAD_NS;
     set(skel, begin, end);
+    wait_until(end);
     end
+}
+
+/// Waits until each hook that runs now has ended, on whatever CPU: then what it records is in the
+/// map. The kernel runs BPF programs of tracepoints as readers of RCU (`__bpf_trace_run()`,
+/// `trace_call_bpf()`), and this command of membarrier(2) waits for all of those, some 10 ms. Where
+/// CPUs are set apart from it (`nohz_full`), it is refused; then the hooks are detached, which
+/// waits for the same and takes longer.
+pub fn wait_for_hooks(skel: &mut KernelAndUserMapSkel<'_>) {
+    if membarrier(MembarrierCommand::Global).is_err() {
+        drop(take(&mut skel.links));
+    }
 }
 
 fn set(skel: &mut KernelAndUserMapSkel<'_>, begin: u64, end: u64) {

@@ -13,8 +13,9 @@ const WAKE_AT: u64 = 16;
 /// Reads are at least so far apart, unless the kernel wakes the reader.
 const SHORTEST_SLEEP: Duration = Duration::from_millis(1);
 
-/// The first read comes soon, so that a person sees that something happens.
-const FIRST_READ: Duration = Duration::from_millis(50);
+/// The first read comes soon, so that a person sees that something happens: when the first records
+/// have just settled (ARCHITECTURE.md, "A record waits 20 ms").
+const FIRST_READ: Duration = Duration::from_millis(22);
 
 /// What to do now.
 #[derive(Debug, PartialEq, Eq)]
@@ -61,6 +62,11 @@ impl Schedule {
     /// There was no room for a record: the map was full, maybe between two looks.
     pub fn was_full(&mut self) {
         self.fullest = self.capacity;
+    }
+
+    /// How many records all reads have taken out of the map.
+    pub fn taken_so_far(&self) -> u64 {
+        self.taken
     }
 
     /// How many records the map can hold.
