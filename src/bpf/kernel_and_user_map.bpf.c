@@ -47,7 +47,7 @@ struct {
 } record_buffers SEC(".maps");
 
 static int record_exec(struct task_struct *task, const void *filename, enum hook hook);
-static int record_exit(struct task_struct *task, bool group_dead, enum hook hook);
+static int record_exit(struct task_struct *task, __u64 group_dead, enum hook hook);
 
 /* The hooks of the lesson. They get the tracepoint's event as tracefs describes it. */
 
@@ -63,14 +63,11 @@ int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
 SEC("tp/sched/sched_process_exit")
 int exit_tp(struct trace_event_raw_sched_process_exit *ctx)
 {
-	return record_exit(bpf_get_current_task_btf(), has_group_dead() && ctx->group_dead,
+	return record_exit(bpf_get_current_task_btf(), has_group_dead() ? ctx->group_dead : 0,
 			   EXIT_TP);
 }
 
-/*
- * Their twins on the same tracepoints (once.bpf.h says why). They get the arguments that
- * the kernel's source gives to the tracepoint.
- */
+/* Their twins (once.bpf.h says why). They get what the kernel's source gives to the tracepoint. */
 
 SEC("tp_btf/sched_process_exec")
 int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
@@ -83,7 +80,7 @@ int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
 SEC("tp_btf/sched_process_exit")
 int exit_tp_btf(__u64 *args /* task, group_dead */)
 {
-	return record_exit((void *)args[0], has_group_dead() && args[1], EXIT_TP_BTF);
+	return record_exit((void *)args[0], has_group_dead() ? args[1] : 0, EXIT_TP_BTF);
 }
 
 #include "second.bpf.h" /* twins of these two, where the first two can't be attached */
@@ -94,7 +91,8 @@ int exit_tp_btf(__u64 *args /* task, group_dead */)
  * thread (an exec makes its caller that). Its pointers are typed: the verifier lets C follow
  * them, and CO-RE finds each member. NULL if nobody wants the event, or its twin was first.
  */
-static __always_inline struct process_info *begin(struct task_struct *leader, enum event event,
+static __always_inline struct process_info *begin(struct task_struct *leader,
+						  struct task_struct *parent, enum event event,
 						  struct process_key *key, enum hook hook)
 {
 	__u32 slot = hook, started_by;
@@ -118,11 +116,11 @@ static __always_inline struct process_info *begin(struct task_struct *leader, en
 	info->uid = ids;
 	info->gid = ids >> 32;
 	info->cgroup_id = bpf_get_current_cgroup_id();
-	info->ppid = leader->real_parent->tgid;
+	info->ppid = parent->tgid;
 	info->started_by = started_by;
 	/* The main threads' names: the thread that runs this may have another, or that forked. */
 	copy_name(info->comm, leader);
-	copy_name(info->parent_comm, leader->real_parent->group_leader);
+	copy_name(info->parent_comm, parent->group_leader);
 	return info;
 }
 
@@ -157,7 +155,7 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 	__u64 size;
 	long len;
 
-	info = begin(task, EVENT_EXEC, &key, hook);
+	info = begin(task, task->real_parent, EVENT_EXEC, &key, hook);
 	if (!info || !mm) /* mm for the verifier: a program that runs has its memory */
 		return 0;
 
@@ -181,19 +179,21 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 }
 
 /* A thread has ended. Its process has, too, when it was the last one. */
-static __always_inline int record_exit(struct task_struct *task, bool group_dead, enum hook hook)
+static __always_inline int record_exit(struct task_struct *task, __u64 group_dead, enum hook hook)
 {
+	struct task_struct *leader = task->group_leader, *parent = leader->real_parent;
+	struct signal_struct *signal = task->signal;
 	struct process_key key;
 	struct process_info *info;
 
-	if (!process_has_ended(task, group_dead))
+	if (!process_has_ended(task, leader, signal, group_dead))
 		return 0;
-	info = begin(task->group_leader, EVENT_EXIT, &key, hook);
+	info = begin(leader, parent, EVENT_EXIT, &key, hook);
 	if (!info)
 		return 0;
-	info->wait_status = wait_status_of(task);
-	info->parent_exec_id = task->group_leader->real_parent->self_exec_id;
-	sum_up(&info->usage, task);
+	info->wait_status = wait_status_of(leader, signal);
+	info->parent_exec_id = parent->self_exec_id;
+	sum_up(&info->usage, task, leader, signal);
 	unfollow(key.pid);
 	return insert(&key, info);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What the kernel knows of a process: its name, whether it has ended, how, and what it has used
- * up.
+ * up. Pointers that others have followed come as arguments: each time that C follows one, the
+ * verifier of Linux 6.3 to 6.18 looks through all types of the kernel, which takes it 0.6 ms.
  * A first reading may skip this.
  */
 #pragma once
@@ -17,11 +18,9 @@ static __always_inline bool has_group_dead(void)
 }
 
 /* sched_process_exit fires for every thread. The process has ended when the last one has. */
-static __always_inline bool process_has_ended(struct task_struct *task, bool group_dead)
+static __always_inline bool process_has_ended(struct task_struct *task, struct task_struct *leader,
+					      struct signal_struct *signal, __u64 group_dead)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
-
 	if (has_group_dead())
 		return group_dead;
 	if (signal->live.counter)
@@ -35,12 +34,10 @@ static __always_inline bool process_has_ended(struct task_struct *task, bool gro
 }
 
 /* As wait(2) reports it: the same choice as wait_task_zombie() makes in the kernel. */
-static __always_inline __u32 wait_status_of(struct task_struct *task)
+static __always_inline __u32 wait_status_of(struct task_struct *leader,
+					    struct signal_struct *signal)
 {
-	struct signal_struct *signal = task->signal;
-
-	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code :
-						   task->group_leader->exit_code;
+	return signal->flags & SIGNAL_GROUP_EXIT ? signal->group_exit_code : leader->exit_code;
 }
 
 /* A thread's name. It takes two loads, and a helper's call would take longer. */
@@ -63,11 +60,9 @@ static __always_inline void add_thread(struct process_usage *usage, struct task_
 }
 
 /* Threads that are gone have left their sums in `signal`; this one and the main one not yet. */
-static __always_inline void sum_up(struct process_usage *usage, struct task_struct *task)
+static __always_inline void sum_up(struct process_usage *usage, struct task_struct *task,
+				   struct task_struct *leader, struct signal_struct *signal)
 {
-	struct task_struct *leader = task->group_leader;
-	struct signal_struct *signal = task->signal;
-
 	usage->cpu_ns = signal->sum_sched_runtime;
 	usage->max_rss = signal->maxrss;
 	usage->major_faults = signal->maj_flt;

@@ -16,5 +16,5 @@ int exec_tp_btf_2(__u64 *args /* task, old_pid, bprm */)
 SEC("tp_btf/sched_process_exit")
 int exit_tp_btf_2(__u64 *args /* task, group_dead */)
 {
-	return record_exit((void *)args[0], has_group_dead() && args[1], EXIT_TP);
+	return record_exit((void *)args[0], has_group_dead() ? args[1] : 0, EXIT_TP);
 }
