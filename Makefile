@@ -69,9 +69,10 @@ test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QE
 	tests/kernels/run
 
 .PHONY: bench
-bench: all ## Compare with other tools (as root, some minutes), and write docs/benchmarks.md
+bench: all ## Compare with other tools (as root, a quarter of an hour), and write docs/benchmarks.md
 	@scripts/install-packages test
 	@scripts/install-bench-peers
+	cargo build --release --locked $(CARGO_FLAGS) --example lesson
 	cargo bench --locked $(CARGO_FLAGS) --bench pipeline
 	cargo bench --locked $(CARGO_FLAGS) --bench compare
 

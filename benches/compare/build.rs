@@ -1,4 +1,4 @@
-//! A real build: alone, and while each of the programs watches it that tell what ran in it.
+//! Real builds: alone, and while each of the programs watches them that tell what ran in it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::contenders::us;
 use crate::machine::program;
 use crate::report::first_line;
-use crate::watcher::{Watcher, us};
+use crate::watcher::Watcher;
 use crate::{median, progress};
 
-/// Of the list in tests/builds/projects.
-const PROJECT: &str = "bash";
+/// Of the list in tests/builds/projects. The others are measured with the first only.
+const MEASURED: [&str; 2] = ["bash", "lua5.4"];
 const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/builds/projects");
 const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/builds");
 /// Where scripts/install-bench-peers puts it.
@@ -23,6 +24,9 @@ const TRACEXEC: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/../peers/bin/trace
 const ALONE: &str = "alone";
 const BELOW: &str = "kernel_and_user_map -- …";
 const BESIDE: &str = "kernel_and_user_map, of the whole machine";
+
+/// As many rounds of it take too long.
+const SLOW: (&str, usize) = ("strace", 2);
 
 /// What the build runs below, and how that program tells its version.
 const PEERS: [(&str, &[&str], &[&str]); 2] = [
@@ -34,82 +38,108 @@ const PEERS: [(&str, &[&str], &[&str]); 2] = [
     ("tracexec", &[TRACEXEC, "log", "-o", "/dev/null", "--"], &[TRACEXEC, "--version"]),
 ];
 
-/// Seconds that the build took, a figure a round.
+/// Seconds that the build of a project took, a figure a round.
 pub struct Builds {
+    project: &'static str,
     steps: Vec<String>,
     rows: Vec<(&'static str, Vec<f64>)>,
     versions: BTreeMap<&'static str, String>,
     /// What could not be measured, and why.
-    pub left_out: Vec<(&'static str, String)>,
+    pub left_out: Vec<(&'static str, anyhow::Error)>,
 }
 
 /// In each round the build runs below (or beside) each program in turn.
 ///
 /// # Errors
 ///
-/// Where the project can't be had or built.
-pub fn builds(rounds: usize) -> Result<Builds> {
-    progress(&format!("configuring {PROJECT}"));
-    let unpacked = Command::new(PROJECTS).args(["unpack", PROJECT, FOLDER]).status()?;
-    ensure!(unpacked.success(), "tests/builds/projects can't get {PROJECT}");
-    let steps = Command::new(PROJECTS).args(["steps", PROJECT]).output()?.stdout;
-    let steps: Vec<String> = String::from_utf8(steps)?.lines().map(str::to_owned).collect();
-    let (last, first) = steps.split_last().context("there are steps")?;
-    for step in first {
-        run(&[], step)?;
+/// Where a project can't be had or built.
+pub fn builds(rounds: usize) -> Result<Vec<Builds>> {
+    let mut all = Vec::new();
+    for (number, project) in MEASURED.into_iter().enumerate() {
+        let mut builds = Builds::prepare(project)?;
+        if number == 0 {
+            builds.add_peers();
+        }
+        builds.run(rounds)?;
+        all.push(builds);
     }
-    // The first build reads its files from storage; it is not counted.
-    build(ALONE, last)?;
+    Ok(all)
+}
 
-    let mut names = vec![ALONE, BELOW, BESIDE];
-    let (mut versions, mut left_out) = (BTreeMap::new(), Vec::new());
-    for (name, _, version) in PEERS {
-        match run_below(name, "true") {
-            Ok(_) => {
-                names.push(name);
-                let line = first_line(version[0], &version[1..]);
-                versions.insert(name, line.rsplit(' ').next().unwrap_or_default().to_owned());
-            }
-            Err(error) => {
-                progress(&format!("without {name}: {error:#}"));
-                left_out.push((name, format!("{error:#}")));
+impl Builds {
+    fn prepare(project: &'static str) -> Result<Self> {
+        progress(&format!("configuring {project}"));
+        let unpacked = Command::new(PROJECTS).args(["unpack", project, FOLDER]).status()?;
+        ensure!(unpacked.success(), "tests/builds/projects can't get {project}");
+        let steps = Command::new(PROJECTS).args(["steps", project]).output()?.stdout;
+        let steps: Vec<String> = String::from_utf8(steps)?.lines().map(str::to_owned).collect();
+        let rows = [ALONE, BELOW, BESIDE].map(|name| (name, Vec::new())).into();
+        let (versions, left_out) = (BTreeMap::new(), Vec::new());
+        let builds = Self { project, steps, rows, versions, left_out };
+        let (last, first) = builds.steps.split_last().context("there are steps")?;
+        for step in first {
+            run(project, &[], step)?;
+        }
+        // The first build reads its files from storage; it is not counted.
+        build(project, ALONE, last)?;
+        Ok(builds)
+    }
+
+    fn add_peers(&mut self) {
+        for (name, _, version) in PEERS {
+            match run_below(self.project, name, "true") {
+                Ok(_) => {
+                    self.rows.push((name, Vec::new()));
+                    let line = first_line(version[0], &version[1..]);
+                    let version = line.rsplit(' ').next().unwrap_or_default();
+                    self.versions.insert(name, version.to_owned());
+                }
+                Err(error) => self.left_out.push((name, error)),
             }
         }
     }
-    let mut rows: Vec<_> = names.iter().map(|&name| (name, Vec::new())).collect();
-    for round in 0..rounds {
-        for place in 0..names.len() {
-            let (name, seconds) = &mut rows[(place + round) % names.len()];
-            progress(&format!("round {} of {rounds}: {last}, {name}", round + 1));
-            seconds.push(build(name, last)?);
+
+    fn run(&mut self, rounds: usize) -> Result<()> {
+        let step = self.steps.last().context("there are steps")?;
+        for round in 0..rounds {
+            for place in 0..self.rows.len() {
+                let place = (place + round) % self.rows.len();
+                let (name, seconds) = &mut self.rows[place];
+                if *name == SLOW.0 && round >= SLOW.1 {
+                    continue;
+                }
+                let project = self.project;
+                progress(&format!("round {} of {rounds}: {step} of {project}, {name}", round + 1));
+                seconds.push(build(project, name, step)?);
+            }
         }
+        Ok(())
     }
-    Ok(Builds { steps, rows, versions, left_out })
 }
 
 /// Builds anew; the seconds that it took.
-fn build(name: &str, step: &str) -> Result<f64> {
-    run(&[], "make clean")?;
+fn build(project: &str, name: &str, step: &str) -> Result<f64> {
+    run(project, &[], "make clean")?;
     if name != BESIDE {
-        return run_below(name, step);
+        return run_below(project, name, step);
     }
     let watcher = Watcher::start(&us(&[]))?;
-    let seconds = run(&[], step);
+    let seconds = run(project, &[], step);
     watcher.stop()?;
     seconds
 }
 
-fn run_below(name: &str, step: &str) -> Result<f64> {
+fn run_below(project: &str, name: &str, step: &str) -> Result<f64> {
     let ours = [program(), "--"];
     let peer = PEERS.iter().find(|(peer, ..)| *peer == name);
-    run(peer.map_or(if name == BELOW { &ours[..] } else { &[] }, |peer| peer.1), step)
+    run(project, peer.map_or(if name == BELOW { &ours[..] } else { &[] }, |peer| peer.1), step)
 }
 
 /// Runs a command, given as words, in the project; the seconds from its start to its end.
-fn run(below: &[&str], command: &str) -> Result<f64> {
+fn run(project: &str, below: &[&str], command: &str) -> Result<f64> {
     let words: Vec<_> = below.iter().copied().chain(command.split(' ')).collect();
     let mut command = Command::new(words[0]);
-    command.args(&words[1..]).current_dir(Path::new(FOLDER).join(PROJECT));
+    command.args(&words[1..]).current_dir(Path::new(FOLDER).join(project));
     // Nothing of `make bench` goes into this make, nor is it built as the one who called sudo.
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C");
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -128,21 +158,26 @@ impl Builds {
         of(name).iter().zip(of(ALONE)).map(|(with, alone)| (with / alone - 1.0) * 100.0).collect()
     }
 
-    /// What the build was slowed by below this program.
-    pub fn ours(&self) -> (String, f64) {
-        let what = format!("slowdown of `{}` ({PROJECT})", self.steps.join(" && "));
-        (what, median(&self.slowdowns(BELOW)))
+    /// What the build was slowed by, in percent, below this program and beside it.
+    pub fn ours(&self) -> [(String, f64); 2] {
+        let step = self.steps.last().map_or("", String::as_str);
+        [(BELOW, "below"), (BESIDE, "beside")].map(|(name, place)| {
+            let what = format!("slowdown of `{step}` of {}, {place} it", self.project);
+            (what, median(&self.slowdowns(name)))
+        })
     }
 
     pub fn section(&self) -> String {
         let rounds = self.rows.first().map_or(0, |row| row.1.len());
         let last = self.steps.last().map_or("", String::as_str);
+        let first = self.steps[..self.steps.len() - 1].join(" && ");
+        let after = if first.is_empty() { first } else { format!(", after `{first}`") };
         let mut text = format!(
-            "## A build\n\n\
-             `{last}` of {PROJECT}, after `{}`, from the start of the command to its end. The medians\n\
+            "## A build: {project}\n\n\
+             `{last}`{after}, from the start of the command to its end. The medians\n\
              of {rounds} rounds; in a round each had its turn, and is compared with the build alone.\n\n\
              | | seconds | slower | least to most |\n|---|---:|---:|---:|\n",
-            self.steps[..self.steps.len() - 1].join(" && ")
+            project = self.project,
         );
         for (name, seconds) in &self.rows {
             let seconds = median(seconds);

@@ -10,12 +10,14 @@ use anyhow::Result;
 
 use crate::build::Builds;
 use crate::chart::{Panel, chart};
+use crate::contenders::{Contender, DEMO, EMPTY, JSON, US};
 use crate::machine::{cpus, meminfo_kib};
-use crate::watcher::{Contender, Memory};
-use crate::{Growth, Idle, List, Lost, ROUNDS, Samples, median};
-
-const US: &str = "kernel_and_user_map";
-const PEER: &str = "execsnoop + exitsnoop";
+use crate::more::{Growth, Idle, List, Lost};
+use crate::pipeline::Pipeline;
+use crate::rounds::Samples;
+use crate::targets::Targets;
+use crate::watcher::Memory;
+use crate::{ROUNDS, median, progress};
 
 /// What is measured of every contender. Less is better in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,17 +28,24 @@ pub enum Metric {
     PeakMib,
     MapMib,
     FirstEventMs,
+    /// From Ctrl-C to the account, which the others have not; from there to the end; and both.
+    AccountMs,
+    RestMs,
+    EndMs,
     LostPercent,
 }
 
 impl Metric {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 10] = [
         Self::KernelNs,
         Self::UserUs,
         Self::SlowdownPercent,
         Self::PeakMib,
         Self::MapMib,
         Self::FirstEventMs,
+        Self::AccountMs,
+        Self::RestMs,
+        Self::EndMs,
         Self::LostPercent,
     ];
 
@@ -49,29 +58,12 @@ impl Metric {
             Self::PeakMib => ("peak memory of the watcher", "MiB", 1),
             Self::MapMib => ("kernel memory of its maps", "MiB", 1),
             Self::FirstEventMs => ("start to first event on a terminal", "ms", 0),
+            Self::AccountMs => ("Ctrl-C to the account", "ms", 0),
+            Self::RestMs => ("the account to the end of the program", "ms", 0),
+            Self::EndMs => ("Ctrl-C to the end of the program", "ms", 0),
             Self::LostPercent => ("events lost in a parallel storm", "%", 2),
         }
     }
-
-    /// The most that we may take, and the most as a part of what the peer takes.
-    fn target(self) -> (Option<f64>, Option<f64>) {
-        match self {
-            Self::KernelNs => (Some(1500.0), Some(1.0 / 25.0)),
-            Self::UserUs => (Some(8.0), Some(1.0 / 3.0)),
-            Self::SlowdownPercent => (Some(3.0), Some(1.0)),
-            Self::PeakMib => (Some(5.0), None),
-            Self::MapMib => (None, None),
-            Self::FirstEventMs => (Some(100.0), None),
-            Self::LostPercent => (Some(0.0), None),
-        }
-    }
-}
-
-struct Target {
-    what: String,
-    measured: String,
-    target: String,
-    met: bool,
 }
 
 pub struct Report {
@@ -80,7 +72,7 @@ pub struct Report {
     missing: Vec<String>,
     table: String,
     spread: String,
-    targets: Vec<Target>,
+    targets: Targets,
     more: String,
     chart: String,
 }
@@ -108,14 +100,15 @@ impl Report {
             missing: Vec::new(),
             table: String::new(),
             spread: String::new(),
-            targets: Vec::new(),
+            targets: Targets::default(),
             more: String::new(),
             chart: String::new(),
         })
     }
 
-    pub fn left_out(&mut self, name: &str, why: &str) {
-        self.missing.push(format!("{name}: {why}"));
+    pub fn left_out(&mut self, name: &str, why: &anyhow::Error) {
+        progress(&format!("without {name}: {why:#}"));
+        self.missing.push(format!("{name}: {why:#}"));
     }
 
     pub fn contender(&mut self, contender: &Contender) {
@@ -139,117 +132,79 @@ impl Report {
 
     pub fn samples(&mut self, samples: &Samples) {
         let figure = |name, metric| samples.get(&(name, metric)).map(|figures| median(figures));
-        let peers: Vec<_> =
-            self.contenders.iter().map(|(name, _)| *name).filter(|name| *name != US).collect();
-        let _ = write!(self.table, "| | {US} |");
-        for peer in &peers {
-            let _ = write!(self.table, " {peer} | ratio |");
+        let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
+        let is_peer = |name: &str| ![US, JSON, DEMO, EMPTY].contains(&name);
+        self.table += "| |";
+        for &name in &names {
+            let _ = write!(self.table, " {name} |{}", if is_peer(name) { " ratio |" } else { "" });
         }
-        let _ = write!(self.table, "\n|---|---:|{}\n", "---:|---:|".repeat(peers.len()));
+        self.table += "\n|---|";
+        for &name in &names {
+            self.table += if is_peer(name) { "---:|---:|" } else { "---:|" };
+        }
+        self.table.push('\n');
 
         for metric in Metric::ALL {
             let (what, unit, digits) = metric.describe();
-            let Some(ours) = figure(US, metric) else { continue };
-            let _ = write!(self.table, "| {what} | {ours:.digits$} {unit} |");
-            for peer in &peers {
-                let theirs = figure(peer, metric).unwrap_or(f64::NAN);
-                let ratio = theirs / ours;
-                // Of differences and of nothing, a ratio says nothing.
-                let ratio = match metric {
-                    Metric::SlowdownPercent | Metric::LostPercent => "–".into(),
-                    _ => format!("{ratio:.1}"),
+            let _ = write!(self.table, "| {what} |");
+            for &name in &names {
+                let _ = match figure(name, metric) {
+                    Some(figure) => write!(self.table, " {figure:.digits$} {unit} |"),
+                    None => write!(self.table, " – |"),
                 };
-                let _ = write!(self.table, " {theirs:.digits$} {unit} | {ratio} |");
+                let ratio = figure(name, metric).zip(figure(US, metric));
+                // Of differences and of nothing, a ratio says nothing.
+                let is_ratio = !matches!(metric, Metric::SlowdownPercent | Metric::LostPercent);
+                let _ = match ratio.filter(|_| is_ratio) {
+                    _ if !is_peer(name) => Ok(()),
+                    Some((theirs, ours)) => write!(self.table, " {:.1} |", theirs / ours),
+                    None => write!(self.table, " – |"),
+                };
             }
             self.table.push('\n');
-            let all = &samples[&(US, metric)];
+            let Some(all) = samples.get(&(US, metric)) else { continue };
             let least = all.iter().copied().fold(f64::INFINITY, f64::min);
             let most = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let _ =
                 writeln!(self.spread, "| {what} | {least:.digits$} to {most:.digits$} {unit} |");
-
-            let (absolute, part) = metric.target();
-            if let Some(most) = absolute {
-                self.target(
-                    what,
-                    format!("{ours:.digits$} {unit}"),
-                    format!("≤ {most} {unit}"),
-                    ours <= most,
-                );
-            }
-            if let Some((part, theirs)) = part.zip(figure(PEER, metric)) {
-                let of =
-                    if part < 1.0 { format!("1/{:.0} of ", 1.0 / part) } else { String::new() };
-                let target = format!("≤ {of}{PEER}");
-                let measured = format!("{ours:.digits$} against {theirs:.digits$} {unit}");
-                self.target(what, measured, target, ours <= theirs * part);
-            }
         }
+        self.targets.side_by_side(&figure);
         let charted = [Metric::KernelNs, Metric::UserUs, Metric::PeakMib, Metric::FirstEventMs];
-        let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
+        let names: Vec<_> = names.into_iter().filter(|&name| name == US || is_peer(name)).collect();
         self.chart = chart(
             &names,
             &charted.map(|metric| {
                 let (title, unit, digits) = metric.describe();
-                let figures = names.iter().map(|name| figure(name, metric).unwrap_or(0.0));
+                let figures = names.iter().map(|&name| figure(name, metric).unwrap_or(0.0));
                 Panel { title, unit, digits, figures: figures.collect() }
             }),
         );
     }
 
-    fn target(&mut self, what: &str, measured: String, target: String, met: bool) {
-        self.targets.push(Target { what: what.into(), measured, target, met });
+    pub fn pipeline(&mut self, pipeline: &Pipeline) {
+        self.targets.pipeline(pipeline);
     }
 
-    pub fn pipeline(&mut self, events_per_second: f64) {
-        const LEAST: f64 = 500_000.0;
-        self.target(
-            "decode, track and print: JSON into /dev/null, one core",
-            format!("{events_per_second:.0} events/s"),
-            format!("≥ {LEAST} events/s"),
-            events_per_second >= LEAST,
-        );
+    pub fn following(&mut self, ns: f64) {
+        self.targets.following(ns);
     }
 
     pub fn growth(&mut self, rows: &[Growth]) {
-        self.more += "## Cost and processes alive\n\nThe others were started while it watched, so it knows of each. (Above 10,000: one round.)\n\n\
-            | other processes alive | kernel, per process | watcher, per process |\n|---:|---:|---:|\n";
+        self.more += "## Cost and processes alive\n\nThe others were started while it watched, so it knows of each. The last column is\nfor a storm of several at a time among them, in the worst round.\n\n\
+            | other processes alive | kernel, per process | watcher, per process | events lost |\n|---:|---:|---:|---:|\n";
         for row in rows {
             let _ = writeln!(
                 self.more,
-                "| {} | {:.0} ns | {:.1} µs |",
-                row.alive, row.kernel_ns, row.user_us
+                "| {} | {:.0} ns | {:.1} µs | {:.2} % |",
+                row.alive, row.kernel_ns, row.user_us, row.lost_percent
             );
         }
         self.more.push('\n');
-        let many = rows.iter().rfind(|row| row.alive <= 10_000 && row.alive > 0);
-        if let (Some(none), Some(many)) = (rows.first(), many) {
-            let grown = (
-                (many.kernel_ns / none.kernel_ns - 1.0) * 100.0,
-                (many.user_us / none.user_us - 1.0) * 100.0,
-            );
-            self.target(
-                &format!("growth from 0 to {} processes alive", many.alive),
-                format!("{:+.0} % kernel, {:+.0} % watcher", grown.0, grown.1),
-                "≤ 10 %".into(),
-                grown.0 <= 10.0 && grown.1 <= 10.0,
-            );
-        }
+        self.targets.growth(rows);
     }
 
     pub fn idle(&mut self, idle: Idle) {
-        self.target(
-            "idle: CPU",
-            format!("{:.3} %", idle.cpu_percent),
-            "< 0.02 %".into(),
-            idle.cpu_percent < 0.02,
-        );
-        self.target(
-            "idle: BPF programs run",
-            idle.bpf_runs.to_string(),
-            "0 times".into(),
-            idle.bpf_runs == 0,
-        );
+        self.targets.idle(&idle);
         let mib = |kib: u64| kib as f64 / 1024.0;
         let Memory { peak_kib, file_kib, anonymous_kib } = idle.memory;
         let _ = write!(
@@ -267,14 +222,14 @@ impl Report {
         );
     }
 
-    pub fn builds(&mut self, builds: &Builds) {
-        const MOST: f64 = 1.0;
-        for (name, why) in &builds.left_out {
-            self.left_out(name, why);
+    pub fn builds(&mut self, all: &[Builds]) {
+        for builds in all {
+            for (name, why) in &builds.left_out {
+                self.left_out(name, why);
+            }
+            self.more += &builds.section();
+            self.targets.builds(builds);
         }
-        self.more += &builds.section();
-        let (what, percent) = builds.ours();
-        self.target(&what, format!("{percent:.1} %"), format!("≤ {MOST} %"), percent <= MOST);
     }
 
     pub fn losses(&mut self, rows: &[Lost]) {
@@ -322,11 +277,7 @@ impl Report {
             self.machine,
             self.table,
         );
-        let _ = write!(text, "## Targets\n\n| | measured | target | |\n|---|---:|---:|---|\n");
-        for Target { what, measured, target, met } in &self.targets {
-            let met = if *met { "met" } else { "**not met**" };
-            let _ = writeln!(text, "| {what} | {measured} | {target} | {met} |");
-        }
+        text += &self.targets.section();
         let _ = write!(
             text,
             "\n{}## Spread of our figures\n\n| | least to most |\n|---|---:|\n{}",

@@ -1,4 +1,4 @@
-//! The programs that are compared, and what one of them costs while it runs.
+//! A program that runs to be compared, and what it costs.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,44 +12,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
-use crate::common::{Running, content, count_bpf_runs, fdinfo, field, play, storm_for, wait_until};
-use crate::machine::{program, scratch_file};
+use crate::common::{Running, content, count_bpf_runs, fdinfo, field, play, storm_for};
+use crate::contenders::Contender;
+use crate::machine::scratch_file;
 
 /// Nothing takes this long to start unless it does not work here.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// One way to see every exec and every exit: one program, or two that share the work.
-#[derive(Clone)]
-pub struct Contender {
-    pub name: &'static str,
-    pub commands: Vec<Vec<String>>,
-}
-
-const BPFTRACE: &str = "tracepoint:sched:sched_process_exec \
-    { printf(\"exec %d %s\\n\", pid, str(args->filename)); } \
-    tracepoint:sched:sched_process_exit { printf(\"exit %d %s\\n\", pid, comm); }";
-
-pub fn us(options: &[&str]) -> Contender {
-    let command = [program()].iter().chain(options).map(|&word| word.to_owned()).collect();
-    Contender { name: "kernel_and_user_map", commands: vec![command] }
-}
-
-/// What people use instead. The names of the programs are Debian's; elsewhere bcc's have
-/// no suffix.
-pub fn peers() -> Vec<Contender> {
-    let one = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
-    vec![
-        Contender {
-            name: "execsnoop + exitsnoop",
-            commands: vec![one(&["execsnoop"]), one(&["exitsnoop"])],
-        },
-        Contender { name: "bpftrace", commands: vec![one(&["bpftrace", "-e", BPFTRACE])] },
-        Contender {
-            name: "execsnoop + exitsnoop (bcc)",
-            commands: vec![one(&["execsnoop-bpfcc"]), one(&["exitsnoop-bpfcc"])],
-        },
-    ]
-}
 
 struct Part {
     process: Running,
@@ -160,18 +128,38 @@ impl Watcher {
     }
 
     /// Ends it as Ctrl-C does; all that it printed.
-    pub fn stop(mut self) -> Result<String> {
-        let mut printed = String::new();
+    pub fn stop(self) -> Result<String> {
+        Ok(self.stop_in_time()?.0)
+    }
+
+    /// The same, with how long it took.
+    pub fn stop_in_time(mut self) -> Result<(String, End)> {
+        let said: Vec<_> = self.parts.iter().map(Part::said).collect::<Result<_>>()?;
+        let begun = Instant::now();
         for part in &mut self.parts {
             part.process.signal(Signal::SIGINT);
         }
-        for part in &mut self.parts {
-            let ended = wait_until(|| !matches!(part.process.child.try_wait(), Ok(None)));
-            ensure!(ended, "it does not end");
+        let (mut account, mut printed) = (None, String::new());
+        while !self.parts.iter_mut().all(Part::has_ended) {
+            ensure!(begun.elapsed() < PATIENCE, "it does not end");
+            let says =
+                self.parts.iter().zip(&said).any(|(part, &said)| part.said().ok() > Some(said));
+            account = account.or_else(|| says.then(|| begun.elapsed()));
+            sleep(Duration::from_micros(200));
+        }
+        let end = End { account, end: begun.elapsed() };
+        for part in &self.parts {
             printed += &text_of(&part.stdout)?;
         }
-        Ok(printed)
+        Ok((printed, end))
     }
+}
+
+/// How long it took to end, from the signal on.
+pub struct End {
+    /// Until something came on stderr: our account.
+    pub account: Option<Duration>,
+    pub end: Duration,
 }
 
 /// Memory of a process, in KiB.
@@ -188,6 +176,15 @@ struct Program {
 }
 
 impl Part {
+    /// How much it has written to stderr, in bytes.
+    fn said(&self) -> Result<u64> {
+        Ok(self.stderr.metadata()?.len())
+    }
+
+    fn has_ended(&mut self) -> bool {
+        !matches!(self.process.child.try_wait(), Ok(None))
+    }
+
     /// Its BPF programs by id.
     fn programs(&self) -> BTreeMap<u64, Program> {
         let programs = fdinfo(self.process.pid()).into_iter().filter_map(|text| {
