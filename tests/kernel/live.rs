@@ -3,6 +3,8 @@
 use std::env;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use kernel_and_user_map::system::terminal::Screen;
 use nix::sys::signal::Signal;
@@ -121,9 +123,12 @@ fn a_second_signal_ends_it_where_the_terminal_takes_nothing() {
     let console = Console::open(80, 24);
     let watcher = console.start(&PROCESSES);
     console.hold(true);
-    console.press("\x0c");
-    assert!(wait_until(|| console.is_all_read()));
-    // It writes now, or will before it looks for signals again.
+    // When it writes, it reads nothing more, nor does it look for signals.
+    assert!(wait_until(|| {
+        console.press("\x0c");
+        sleep(Duration::from_secs(1));
+        !console.is_all_read()
+    }));
     let mut status = None;
     let mut watcher = Some(watcher);
     assert!(wait_until(|| {
