@@ -46,7 +46,8 @@ struct {
 	__type(value, struct process_info);
 } record_buffers SEC(".maps");
 
-static int record_exec(struct task_struct *task, const void *filename, enum hook hook);
+static int record_exec(struct task_struct *task, const void *filename, __u32 filename_size,
+		       enum hook hook);
 static int record_exit(struct task_struct *task, __u64 group_dead, enum hook hook);
 
 /* The hooks of the lesson. They get the tracepoint's event as tracefs describes it. */
@@ -54,10 +55,10 @@ static int record_exit(struct task_struct *task, __u64 group_dead, enum hook hoo
 SEC("tp/sched/sched_process_exec")
 int exec_tp(struct trace_event_raw_sched_process_exec *ctx)
 {
-	/* The low half of a __data_loc is the string's offset in the event. */
-	const void *filename = (void *)ctx + (ctx->__data_loc_filename & 0xffff);
+	/* The halves of a __data_loc: the string's size, and its offset in the event. */
+	__u32 size = ctx->__data_loc_filename >> 16, offset = ctx->__data_loc_filename & 0xffff;
 
-	return record_exec(bpf_get_current_task_btf(), filename, EXEC_TP);
+	return record_exec(bpf_get_current_task_btf(), (void *)ctx + offset, size, EXEC_TP);
 }
 
 SEC("tp/sched/sched_process_exit")
@@ -74,7 +75,7 @@ int exec_tp_btf(__u64 *args /* task, old_pid, bprm */)
 {
 	struct linux_binprm *bprm = (void *)args[2];
 
-	return record_exec((void *)args[0], bprm->filename, EXEC_TP_BTF);
+	return record_exec((void *)args[0], bprm->filename, 0, EXEC_TP_BTF);
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -147,7 +148,7 @@ static __always_inline int insert(const struct process_key *key, struct process_
 
 /* An exec has succeeded: the current task already runs the new program. */
 static __always_inline int record_exec(struct task_struct *task, const void *filename,
-				       enum hook hook)
+				       __u32 filename_size, enum hook hook)
 {
 	struct mm_struct *mm = task->mm;
 	struct process_key key;
@@ -162,9 +163,7 @@ static __always_inline int record_exec(struct task_struct *task, const void *fil
 	/* What ran in the process until now may have had more memory than the new program. */
 	info->usage.max_rss = task->signal->maxrss;
 
-	/* A failed read leaves size 0, which user space shows as unknown. */
-	len = bpf_probe_read_kernel_str(info->filename, sizeof(info->filename), filename);
-	info->filename_size = len > 0 ? len : 0;
+	copy_filename(info, filename, filename_size);
 
 	/* The kernel has just written argv, one string after the other, on the new stack. */
 	size = mm->arg_end - mm->arg_start;

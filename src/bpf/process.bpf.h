@@ -49,6 +49,26 @@ static __always_inline void copy_name(__u8 *to, struct task_struct *thread)
 	((__u64 *)to)[1] = comm[1];
 }
 
+/*
+ * A filename of `size` bytes with its NUL; 0 is unknown, and takes longer: a string is read byte
+ * by byte. A failed read leaves size 0, which user space shows as unknown.
+ */
+static __always_inline void copy_filename(struct process_info *info, const void *filename,
+					  __u32 size)
+{
+	long len;
+
+	if (size) {
+		if (size > FILENAME_SIZE)
+			size = FILENAME_SIZE;
+		len = bpf_probe_read_kernel(info->filename, size, filename) ? 0 : size;
+		info->filename[FILENAME_SIZE - 1] = 0;
+	} else {
+		len = bpf_probe_read_kernel_str(info->filename, FILENAME_SIZE, filename);
+	}
+	info->filename_size = len > 0 ? len : 0;
+}
+
 static __always_inline void add_thread(struct process_usage *usage, struct task_struct *thread)
 {
 	usage->cpu_ns += thread->se.sum_exec_runtime;

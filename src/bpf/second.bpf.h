@@ -10,7 +10,7 @@ int exec_tp_btf_2(__u64 *args /* task, old_pid, bprm */)
 {
 	struct linux_binprm *bprm = (void *)args[2];
 
-	return record_exec((void *)args[0], bprm->filename, EXEC_TP);
+	return record_exec((void *)args[0], bprm->filename, 0, EXEC_TP);
 }
 
 SEC("tp_btf/sched_process_exit")
