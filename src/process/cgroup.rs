@@ -1,15 +1,22 @@
 //! What the path of a cgroup tells.
 
+/// So long is the id of a container.
+const ID_LENGTH: usize = 64;
+
 /// The container whose cgroup, or an inner cgroup of which, this is: 64 hexadecimal digits.
 ///
 /// Docker, containerd, CRI-O and podman all name a container's cgroup after its id, as
 /// `ID`, `docker-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope` or `libpod-ID.scope`.
 /// A `conmon` scope holds the monitor of a container, which runs outside.
 pub fn container_id(path: &str) -> Option<&str> {
+    if path.len() < ID_LENGTH {
+        return None; // each event asks, and nearly none is in a container
+    }
     path.rsplit('/').find_map(|name| {
         let name = name.strip_suffix(".scope").unwrap_or(name);
         let (kind, id) = name.rsplit_once('-').unwrap_or(("", name));
-        let is_id = id.len() == 64 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let is_id =
+            id.len() == ID_LENGTH && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         (is_id && !kind.ends_with("conmon")).then_some(id)
     })
 }

@@ -181,9 +181,14 @@ impl Program {
         self.argv = argv;
     }
 
+    /// Whether any argument is known.
+    pub fn has_args(&self) -> bool {
+        !self.argv.is_empty()
+    }
+
     /// The arguments, `argv[0]` first. Each ends with a NUL in memory, so an empty
     /// last argument is kept; of a truncated argv the last one may be cut.
-    pub fn args(&self) -> impl Iterator<Item = &[u8]> {
+    pub fn args(&self) -> impl Iterator<Item = &[u8]> + Clone {
         let argv = self.argv.strip_suffix(&[0]).unwrap_or(&self.argv);
         // An argv of no bytes has no arguments; splitting it would give one.
         let parts = if self.argv.is_empty() { 0 } else { usize::MAX };

@@ -2,6 +2,9 @@
 
 use jiff::Timestamp;
 
+/// In nanoseconds.
+const SECOND: i64 = 1_000_000_000;
+
 /// So many settings of the wall clock are remembered.
 const STEPS: usize = 8;
 
@@ -39,8 +42,11 @@ impl WallClock {
     pub fn utc(&self, boot_ns: u64) -> Timestamp {
         let earlier = self.earlier.iter().take_while(|earlier| boot_ns < earlier.until).last();
         let offset = earlier.map_or(self.offset, |earlier| earlier.offset);
+        let ns = offset + i128::from(boot_ns);
+        // Up to the year 2262, it goes without a division of 128 bits.
+        let time = i64::try_from(ns).map(|ns| Timestamp::new(ns / SECOND, (ns % SECOND) as i32));
         // Out of range only for a machine that has been up for thousands of years.
-        Timestamp::from_nanosecond(offset + i128::from(boot_ns)).unwrap_or(Timestamp::MAX)
+        time.unwrap_or_else(|_| Timestamp::from_nanosecond(ns)).unwrap_or(Timestamp::MAX)
     }
 }
 

@@ -54,12 +54,14 @@ impl Charset {
         if self == Self::Utf8 || text.is_ascii() {
             return text.into();
         }
-        String::from_utf8_lossy(text)
-            .chars()
-            .filter_map(in_ascii)
-            .collect::<String>()
-            .into_bytes()
-            .into()
+        let mut ascii = String::with_capacity(text.len());
+        // Each part has one other character, which ends it.
+        for part in String::from_utf8_lossy(text).split_inclusive(|c: char| !c.is_ascii()) {
+            let other = part.char_indices().next_back().filter(|(_, c)| !c.is_ascii());
+            ascii.push_str(other.map_or(part, |(at, _)| &part[..at]));
+            ascii.extend(other.and_then(|(_, c)| in_ascii(c)));
+        }
+        ascii.into_bytes().into()
     }
 }
 

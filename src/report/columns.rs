@@ -1,6 +1,6 @@
 //! Columns that several tables have, and what they look like.
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
@@ -80,10 +80,14 @@ impl TimeColumn {
                     self.second = (time.as_second(), self.second_of(time));
                 }
                 let (_, [second, zone]) = &self.second;
-                match is_long {
-                    true => write!(line, "{second}.{:03}{zone}", time.subsec_millisecond()),
-                    false => write!(line, "{second}"),
+                line.push_str(second);
+                if is_long {
+                    // A digit before them keeps their zeros.
+                    let mut digits = itoa::Buffer::new();
+                    let fraction = &digits.format(1_000 + time.subsec_millisecond())[1..];
+                    line.extend([".", fraction, zone]);
                 }
+                Ok(())
             }
             TimeStyle::Relative => {
                 let ms = boot_ns.saturating_sub(self.started) / 1_000_000;
@@ -121,26 +125,24 @@ pub fn zone_name(style: TimeStyle) -> String {
     }
 }
 
-/// Puts the last column into `command`: the command line as a shell would take it, so that no
+/// Adds the last column: the command line as a shell would take it, so that no
 /// argument can forge a line or drive the terminal; `[comm]` where it is not known. Before it
 /// stands the container, as `@` and the first 12 digits of its id, and `(fork)` where it is that
 /// of the parent: a shell's quotes keep an argument from looking so. It is cut to `columns`.
-pub fn set_command(
-    command: &mut String,
+pub fn push_command_column(
+    line: &mut String,
     event: &Event<'_>,
     names: &Names,
     columns: Option<usize>,
     charset: Charset,
 ) {
-    command.clear();
+    let begin = line.len();
     if let Some(id) = names.container_id() {
-        command.push('@');
-        command.push_str(&id[..12]);
-        command.push(' ');
+        line.extend(["@", &id[..12], " "]);
     }
-    push_command(command, event.program, &event.common.comm, event.forked, charset);
+    push_command(line, event.program, &event.common.comm, event.forked, charset);
     if let Some(columns) = columns {
-        cut(command, columns);
+        cut_from(line, begin, columns);
     }
 }
 
@@ -155,29 +157,42 @@ pub fn push_command(
     if forked {
         command.push_str("(fork) ");
     }
-    let known = program.filter(|program| program.args().next().is_some());
-    // Writing to a String does not fail.
-    let _ = match known {
-        Some(program) => write_args(command, program, charset),
-        None => write!(command, "[{}]", Word::new(comm).in_charset(charset)),
-    };
-}
-
-fn write_args(command: &mut String, program: &Program, charset: Charset) -> fmt::Result {
-    for (i, arg) in program.args().enumerate() {
-        match i {
-            0 => write!(command, "{}", Word::first(arg).in_charset(charset))?,
-            _ => write!(command, " {}", Word::new(arg).in_charset(charset))?,
+    let known = program.filter(|program| program.has_args());
+    match known {
+        Some(program) => push_args(command, program, charset),
+        None => {
+            command.push('[');
+            Word::new(comm).in_charset(charset).push_to(command);
+            command.push(']');
         }
     }
-    if program.args_truncated() { command.write_char(CUT) } else { Ok(()) }
+}
+
+fn push_args(command: &mut String, program: &Program, charset: Charset) {
+    for (i, arg) in program.args().enumerate() {
+        let word = if i == 0 { Word::first(arg) } else { Word::new(arg) };
+        command.push_str(if i == 0 { "" } else { " " });
+        word.in_charset(charset).push_to(command);
+    }
+    if program.args_truncated() {
+        command.push(CUT);
+    }
 }
 
 /// Cuts text to a number of terminal columns; `…` takes the place of the rest.
 pub fn cut(text: &mut String, columns: usize) {
+    cut_from(text, 0, columns);
+}
+
+/// The same with what begins at a byte of the text.
+pub fn cut_from(text: &mut String, begin: usize, columns: usize) {
+    let rest = &text[begin..];
+    if rest.len() <= columns && rest.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return;
+    }
     let mut used = 0;
-    let mut end = 0; // where to cut if there is more than fits
-    for (at, c) in text.char_indices() {
+    let mut end = begin; // where to cut if there is more than fits
+    for (at, c) in rest.char_indices() {
         let width = c.width().unwrap_or(0);
         if used + width > columns {
             text.truncate(end);
@@ -186,7 +201,7 @@ pub fn cut(text: &mut String, columns: usize) {
         }
         used += width;
         if used < columns {
-            end = at + c.len_utf8();
+            end = begin + at + c.len_utf8();
         }
     }
 }

@@ -91,6 +91,7 @@ impl EventsEcs {
         let Event { common, program, .. } = *event;
         let args = program.map(|program| program.args().collect::<Vec<_>>());
         let texts = args.as_ref().map(|args| args.iter().map(|arg| lossy(arg)).collect::<Vec<_>>());
+        let args_raw = program.and_then(|program| Raw::of_any(program.args()));
         let filename = program.and_then(|program| program.filename.as_deref());
         let executable = program.and_then(executable);
         let name = executable.map_or(&*common.comm, |path| whole_name(path, &common.comm));
@@ -126,7 +127,7 @@ impl EventsEcs {
                 "filename": filename.filter(|_| executable.is_none()).map(lossy),
                 "filename_raw": filename.and_then(Raw::of),
                 "filename_truncated": is_cut,
-                "args_raw": args.and_then(Raw::of_any),
+                "args_raw": args_raw.map(Iterator::collect::<Vec<_>>),
                 "args_truncated": program.and_then(|program| if_true(program.args_truncated())),
                 "forked": if_true(event.forked),
                 "exec_id": event.exec_id,

@@ -5,10 +5,10 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use super::columns::{BOLD, DIM, RED, TimeColumn, set_command, style, write_loss};
+use super::columns::{BOLD, DIM, RED, TimeColumn, push_command_column, style, write_loss};
 use super::fields::push_field;
 use super::layout::{EVENTS, Field, Layout};
-use super::units::{format_duration, format_outcome};
+use super::units::{push_duration, push_outcome};
 use super::{Begin, Output, Report};
 use crate::process::event::{Event, EventKind, Names};
 use crate::process::loss::Loss;
@@ -20,16 +20,15 @@ pub struct EventsTable {
     time: TimeColumn,
     layout: Layout,
     colour: bool,
-    /// A line and its command, kept for their memory.
+    /// A line, kept for its memory.
     line: String,
-    command: String,
 }
 
 impl EventsTable {
     /// `ancestors`: it shows all of them, not the parent alone.
     pub fn new(time: TimeColumn, colour: bool, ancestors: bool) -> Self {
         let layout = Layout::new(EVENTS, time.widths(), ancestors);
-        Self { time, layout, colour, line: String::new(), command: String::new() }
+        Self { time, layout, colour, line: String::new() }
     }
 
     /// Prints the header, at the beginning and where the window has got other columns.
@@ -54,7 +53,7 @@ impl Report for EventsTable {
         names: &Names,
     ) -> io::Result<bool> {
         self.write_header(out)?;
-        let Self { time, layout, line, command, .. } = self;
+        let Self { time, layout, line, .. } = self;
         let colour = match event.kind {
             EventKind::Exec => Style::new(),
             EventKind::Exit { outcome: Some(Outcome::Exited(0)), .. } => DIM,
@@ -64,7 +63,9 @@ impl Report for EventsTable {
         let has_results = layout.has(Field::Result);
         line.clear();
         // Writing to a String does not fail; one that pads does not write byte by byte.
-        let _ = write!(line, "{style}");
+        if self.colour {
+            let _ = write!(line, "{style}");
+        }
         layout.push(line, |field, columns, line| match (field, event.kind) {
             (Field::Time, _) => {
                 time.push(line, &out.clock, event.time, columns.unwrap_or(usize::MAX));
@@ -74,12 +75,15 @@ impl Report for EventsTable {
             (Field::Event, EventKind::Exit { outcome, .. }) => push_end(line, outcome, columns),
             (Field::Result, EventKind::Exit { outcome, .. }) => push_result(line, outcome, columns),
             (Field::Duration, EventKind::Exit { duration: Some(ns), .. }) => {
-                line.push_str(&format_duration(ns));
+                push_duration(line, ns);
             }
             _ => push_field(line, field, event, names, columns, out.charset),
         });
-        set_command(command, event, names, layout.command_columns(), out.charset);
-        let _ = writeln!(line, "{command}{style:#}");
+        push_command_column(line, event, names, layout.command_columns(), out.charset);
+        if self.colour {
+            let _ = write!(line, "{style:#}");
+        }
+        line.push('\n');
         out.write_all(line.as_bytes())?;
         Ok(true)
     }
@@ -100,10 +104,12 @@ fn push_end(line: &mut String, outcome: Option<Outcome>, columns: Option<usize>)
 
 /// Adds a result. Where a signal's name does not fit, it goes without `SIG`.
 fn push_result(line: &mut String, outcome: Option<Outcome>, columns: Option<usize>) {
-    let result = format_outcome(outcome);
-    let is_too_wide = columns.is_some_and(|columns| result.len() > columns);
-    let short = result.strip_prefix("SIG").filter(|_| is_too_wide);
-    line.push_str(short.unwrap_or(&result));
+    let begin = line.len();
+    push_outcome(line, outcome);
+    let result = &line[begin..];
+    if columns.is_some_and(|columns| result.len() > columns) && result.starts_with("SIG") {
+        line.drain(begin..begin + "SIG".len());
+    }
 }
 
 #[cfg(test)]

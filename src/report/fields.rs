@@ -1,12 +1,12 @@
 //! What stands in the columns that several tables have of a process.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::charset::Charset;
 use super::layout::Field;
+use super::units::push_number;
 use super::word::{CUT, Word, is_unseen};
 use crate::process::ancestors::is_whole;
 use crate::process::event::{Event, Names};
@@ -25,23 +25,19 @@ pub fn push_field(
     columns: Option<usize>,
     charset: Charset,
 ) {
-    // Writing to a String does not fail.
-    let _ = match (field, event.parent) {
-        (Field::Pid, _) => write!(line, "{}", event.process.pid),
-        (Field::Ppid, _) => write!(line, "{}", event.common.ppid),
+    match (field, event.parent) {
+        (Field::Pid, _) => push_number(line, event.process.pid),
+        (Field::Ppid, _) => push_number(line, event.common.ppid),
         (Field::User, _) => {
             let columns = columns.unwrap_or(USER_COLUMNS);
-            push_user(line, names.user.as_deref(), event.common.uid, columns, charset)
+            push_user(line, names.user.as_deref(), event.common.uid, columns, charset);
         }
-        (Field::Parent, Some(parent)) => {
-            write!(line, "{}", Word::new(parent).in_charset(charset))
-        }
+        (Field::Parent, Some(parent)) => Word::new(parent).in_charset(charset).push_to(line),
         (Field::Ancestors, _) => {
             push_ancestors(line, event.common, columns.unwrap_or(usize::MAX), charset);
-            Ok(())
         }
-        _ => line.write_str("-"),
-    };
+        _ => line.push('-'),
+    }
 }
 
 /// Adds the ancestors, the nearest last: `systemd>sshd>bash`. Where they do not fit, the first are
@@ -75,19 +71,18 @@ fn push_ancestors(line: &mut String, common: &Common, columns: usize, charset: C
     }
 }
 
-/// A user's name; one that does not fit ends in `+`.
-///
-/// # Errors
-///
-/// Those of writing to a String, which has none.
+/// Adds a user's name; one that does not fit ends in `+`.
 pub fn push_user(
     line: &mut String,
     user: Option<&str>,
     uid: u32,
     columns: usize,
     charset: Charset,
-) -> fmt::Result {
-    let Some(user) = user else { return write!(line, "{uid}") };
+) {
+    let Some(user) = user else { return push_number(line, uid) };
+    if user.len() <= columns && user.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return line.push_str(user);
+    }
     let is_word = |c: char| c.is_alphanumeric() && !is_unseen(c) && charset.has(c);
     let is_plain = |c: char| c.is_ascii_graphic() || is_word(c);
     let user: Cow<'_, str> = match user.chars().all(is_plain) {
@@ -95,7 +90,7 @@ pub fn push_user(
         false => Word::new(user.as_bytes()).in_charset(charset).to_string().into(),
     };
     if user.width() <= columns {
-        return line.write_str(&user);
+        return line.push_str(&user);
     }
     let mut left = columns.saturating_sub(1);
     line.extend(user.chars().take_while(|c| {
@@ -104,7 +99,7 @@ pub fn push_user(
         left = left.saturating_sub(width);
         fits
     }));
-    line.write_char('+')
+    line.push('+');
 }
 
 #[cfg(test)]
@@ -118,7 +113,7 @@ mod tests {
     fn long_user_names_keep_the_columns() {
         let user = |user: Option<&str>, uid, columns, charset| {
             let mut line = String::new();
-            push_user(&mut line, user, uid, columns, charset).expect("memory");
+            push_user(&mut line, user, uid, columns, charset);
             line
         };
         assert_eq!(user(Some("systemd-network"), 1, 10, Charset::Utf8), "systemd-n+");

@@ -6,12 +6,12 @@ use base64::display::Base64Display;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
-use serde::ser::SerializeMap;
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
+use super::json_object::{Object, key};
 use super::word::is_unseen;
-use crate::process::ancestors::Ancestor;
 use crate::process::event::{Event, Names};
 use crate::process::loss::Loss;
 use crate::process::record::{Program, Usage};
@@ -30,77 +30,55 @@ pub fn write_value(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
 }
 
 /// Adds the fields that an event and a process that is alive have.
-pub fn process_fields<M: SerializeMap>(
-    line: &mut M,
-    event: &Event<'_>,
-    names: &Names,
-    clock: &WallClock,
-) -> Result<(), M::Error> {
-    let (common, program) = (event.common, event.program);
-    line.serialize_entry("pid", &event.process.pid)?;
-    line.serialize_entry("ppid", &common.ppid)?;
+pub fn process_fields(line: &mut Object<'_>, event: &Event<'_>, names: &Names, clock: &WallClock) {
+    let common = event.common;
+    line.field(key!("pid"), event.process.pid);
+    line.field(key!("ppid"), common.ppid);
     if common.started_by != 0 {
-        line.serialize_entry("started_by", &common.started_by)?;
+        line.field(key!("started_by"), common.started_by);
     }
-    line.serialize_entry("parent", &event.parent.map(String::from_utf8_lossy))?;
+    line.field(key!("parent"), event.parent);
     if let Some(ancestors) = &common.ancestors {
-        line.serialize_entry(
-            "ancestors",
-            &ancestors.iter().map(AncestorEntry).collect::<Vec<_>>(),
-        )?;
+        line.objects(key!("ancestors"), ancestors.iter(), |entry, ancestor| {
+            entry.field(key!("pid"), ancestor.pid);
+            entry.text([key!("comm"), key!("comm_raw")], Some(&ancestor.comm));
+        });
     }
-    line.serialize_entry("uid", &common.uid)?;
-    line.serialize_entry("gid", &common.gid)?;
-    line.serialize_entry("user", &names.user.as_deref())?;
-    program_fields(line, &common.comm, program)?;
-    line.serialize_entry("forked", &event.forked)?;
+    line.field(key!("uid"), common.uid);
+    line.field(key!("gid"), common.gid);
+    line.field(key!("user"), names.user.as_deref());
+    program_fields(line, &common.comm, event.program);
+    line.field(key!("forked"), event.forked);
     let start = clock.utc(event.process.start_time);
-    time_fields(line, ["start_time", "start_time_ns"], Some(start))?;
-    line.serialize_entry("exec_id", &event.exec_id)?;
-    line.serialize_entry("cgroup_id", &common.cgroup_id)?;
-    line.serialize_entry("cgroup", &names.cgroup.as_deref())?;
-    line.serialize_entry("container_id", &names.container_id())
-}
-
-struct AncestorEntry<'a>(&'a Ancestor);
-
-impl Serialize for AncestorEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entry = serializer.serialize_map(None)?;
-        entry.serialize_entry("pid", &self.0.pid)?;
-        text_fields(&mut entry, ["comm", "comm_raw"], Some(&self.0.comm))?;
-        entry.end()
-    }
+    line.time([key!("start_time"), key!("start_time_ns")], Some(start));
+    line.field(key!("exec_id"), event.exec_id);
+    line.field(key!("cgroup_id"), common.cgroup_id);
+    line.field(key!("cgroup"), names.cgroup.as_deref());
+    line.field(key!("container_id"), names.container_id());
 }
 
 /// Adds the fields of a program, whatever is known of it.
-pub fn program_fields<M: SerializeMap>(
-    line: &mut M,
-    comm: &[u8],
-    program: Option<&Program>,
-) -> Result<(), M::Error> {
-    text_fields(line, ["comm", "comm_raw"], Some(comm))?;
+pub fn program_fields(line: &mut Object<'_>, comm: &[u8], program: Option<&Program>) {
+    line.text([key!("comm"), key!("comm_raw")], Some(comm));
     let filename = program.and_then(|program| program.filename.as_deref());
-    text_fields(line, ["filename", "filename_raw"], filename)?;
+    line.text([key!("filename"), key!("filename_raw")], filename);
     let truncated = program.is_some_and(|program| program.filename_truncated);
-    line.serialize_entry("filename_truncated", &truncated)?;
-    let args = program.map(|program| program.args().collect::<Vec<_>>());
-    let texts = args.as_ref().map(|args| args.iter().map(|arg| String::from_utf8_lossy(arg)));
-    line.serialize_entry("args", &texts.map(Iterator::collect::<Vec<_>>))?;
-    if let Some(raw) = args.and_then(Raw::of_any) {
-        line.serialize_entry("args_raw", &raw)?;
+    line.field(key!("filename_truncated"), truncated);
+    match program {
+        Some(program) => line.texts([key!("args"), key!("args_raw")], program.args()),
+        None => line.field(key!("args"), None::<bool>),
     }
-    line.serialize_entry("args_truncated", &program.is_some_and(Program::args_truncated))
+    line.field(key!("args_truncated"), program.is_some_and(Program::args_truncated));
 }
 
 /// Adds the fields of an exit. `duration` and `cpu_ns` are in nanoseconds.
-pub fn exit_fields<M: SerializeMap>(
-    line: &mut M,
+pub fn exit_fields(
+    line: &mut Object<'_>,
     duration: Option<u64>,
     outcome: Option<Outcome>,
     cpu_ns: Option<u64>,
     usage: Option<Usage>,
-) -> Result<(), M::Error> {
+) {
     let (exit_code, signal, core_dumped) = match outcome {
         Some(Outcome::Exited(code)) => (Some(code), None, false),
         Some(Outcome::Signaled { signal, core_dumped }) => {
@@ -108,38 +86,15 @@ pub fn exit_fields<M: SerializeMap>(
         }
         None => (None, None, false),
     };
-    line.serialize_entry("duration_ns", &duration)?;
-    line.serialize_entry("exit_code", &exit_code)?;
-    line.serialize_entry("signal", &signal)?;
-    line.serialize_entry("core_dumped", &core_dumped)?;
-    line.serialize_entry("cpu_ns", &cpu_ns)?;
-    line.serialize_entry("max_rss_kib", &usage.and_then(|usage| usage.max_rss_kib))?;
-    line.serialize_entry("major_faults", &usage.map(|usage| usage.major_faults))?;
-    line.serialize_entry("read_bytes", &usage.and_then(|usage| usage.read_bytes))?;
-    line.serialize_entry("write_bytes", &usage.and_then(|usage| usage.write_bytes))
-}
-
-/// Adds a time, as a text and in nanoseconds.
-pub fn time_fields<M: SerializeMap>(
-    line: &mut M,
-    [name, ns_name]: [&'static str; 2],
-    time: Option<Timestamp>,
-) -> Result<(), M::Error> {
-    line.serialize_entry(name, &time.map(Time))?;
-    line.serialize_entry(ns_name, &time.map(unix_ns))
-}
-
-/// Adds a text, and its bytes as base64 where the text has lost some.
-pub fn text_fields<M: SerializeMap>(
-    line: &mut M,
-    [name, raw_name]: [&'static str; 2],
-    bytes: Option<&[u8]>,
-) -> Result<(), M::Error> {
-    line.serialize_entry(name, &bytes.map(String::from_utf8_lossy))?;
-    match bytes.and_then(Raw::of) {
-        Some(raw) => line.serialize_entry(raw_name, &raw),
-        None => Ok(()),
-    }
+    line.field(key!("duration_ns"), duration);
+    line.field(key!("exit_code"), exit_code);
+    line.field(key!("signal"), signal.as_deref());
+    line.field(key!("core_dumped"), core_dumped);
+    line.field(key!("cpu_ns"), cpu_ns);
+    line.field(key!("max_rss_kib"), usage.and_then(|usage| usage.max_rss_kib));
+    line.field(key!("major_faults"), usage.map(|usage| usage.major_faults));
+    line.field(key!("read_bytes"), usage.and_then(|usage| usage.read_bytes));
+    line.field(key!("write_bytes"), usage.and_then(|usage| usage.write_bytes));
 }
 
 /// Writes the line that tells of a loss in any view.
@@ -166,9 +121,11 @@ impl<'a> Raw<'a> {
     }
 
     /// All of them, where any is not UTF-8.
-    pub fn of_any(texts: Vec<&'a [u8]>) -> Option<Vec<Self>> {
-        let is_any = texts.iter().any(|text| Self::of(text).is_some());
-        is_any.then(|| texts.into_iter().map(Self).collect())
+    pub fn of_any<T: Iterator<Item = &'a [u8]> + Clone>(
+        texts: T,
+    ) -> Option<impl Iterator<Item = Self>> {
+        let is_any = texts.clone().any(|text| Self::of(text).is_some());
+        is_any.then(|| texts.map(Self))
     }
 }
 
@@ -195,14 +152,17 @@ pub struct LineTime(pub Timestamp);
 impl Serialize for LineTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = serializer.serialize_map(Some(2))?;
-        time_fields(&mut fields, ["time", "time_ns"], Some(self.0))?;
+        fields.serialize_entry("time", &Time(self.0))?;
+        fields.serialize_entry("time_ns", &unix_ns(self.0))?;
         fields.end()
     }
 }
 
 /// Nanoseconds since 1970; an `i64` has room for them until the year 2262.
 pub fn unix_ns(time: Timestamp) -> i64 {
-    i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX)
+    let second_ns = time.as_second().checked_mul(1_000_000_000);
+    let ns = i64::from(time.subsec_nanosecond());
+    second_ns.and_then(|second_ns| second_ns.checked_add(ns)).unwrap_or(i64::MAX)
 }
 
 /// Escapes more than JSON asks for: DEL and the C1 controls, since U+009B alone can drive a

@@ -6,7 +6,7 @@
 use unicode_width::UnicodeWidthStr as _;
 
 use super::Window;
-use super::columns::{TimeColumn, cut};
+use super::columns::{TimeColumn, cut, cut_from};
 
 /// What a column shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -195,27 +195,35 @@ impl Layout {
             text(placed, line);
             let mut used = width_of(&line[begin..]);
             if used > placed.width && self.window().is_some() {
-                let mut cell = line.split_off(begin);
-                cut(&mut cell, placed.width);
-                line.push_str(&cell);
-                used = cell.width();
+                cut_from(line, begin, placed.width);
+                used = line[begin..].width();
             }
             let missing = placed.width.saturating_sub(used);
             let (before, behind) = match placed.column.align {
                 Left => (0, missing),
                 Right => (missing, 0),
             };
-            for _ in 0..before {
-                line.insert(begin, ' ');
+            if before > 0 {
+                line.insert_str(begin, spaces(before));
             }
-            line.extend(std::iter::repeat_n(' ', behind + placed.spaces));
+            line.push_str(spaces(behind + placed.spaces));
         }
     }
 }
 
-/// Nearly all that is measured here is ASCII.
+/// So many spaces. No column is wider than all.
+fn spaces(count: usize) -> &'static str {
+    const SPACES: &str = "                                                                ";
+    &SPACES[..count.min(SPACES.len())]
+}
+
+/// Nearly all that is measured here is ASCII, but for the `µs` of a duration.
 fn width_of(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.width() }
+    if text.is_ascii() {
+        return text.len();
+    }
+    let is_narrow = |c: char| c.is_ascii() || c == 'µ';
+    if text.chars().all(is_narrow) { text.chars().count() } else { text.width() }
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ pub mod events_table;
 pub mod fields;
 pub mod filter;
 pub mod json;
+pub mod json_object;
 pub mod layout;
 pub mod live;
 pub mod outlet;

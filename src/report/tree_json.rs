@@ -3,16 +3,15 @@
 
 use std::io::{self, Write as _};
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
-
-use super::json::{exit_fields, program_fields, text_fields, time_fields, write_line};
-use super::tree_summary::{ProgramTotal, TreeSummary, duration_of, goes_on, program_name};
+use super::json::{exit_fields, program_fields};
+use super::json_object::{Object, ObjectBuffer, key};
+use super::tree_summary::{TreeSummary, duration_of, goes_on, program_name};
 use super::{Output, TreeReport, Watched};
 use crate::process::tree::{Node, Run, Tree};
 use crate::process::wall_clock::WallClock;
 
-const TIME: [&str; 2] = ["time", "time_ns"];
+const TIME: [&str; 2] = [key!("time"), key!("time_ns")];
+const NAME: [&str; 2] = [key!("name"), key!("name_raw")];
 
 /// Prints a tree: all of it, since programs skip what they don't want.
 #[derive(Debug, Default)]
@@ -21,152 +20,94 @@ pub struct TreeJson;
 impl TreeReport for TreeJson {
     fn write(&self, out: &mut Output<'_>, tree: &Tree, watched: &Watched<'_>) -> io::Result<()> {
         let clock = out.clock;
-        let mut line = Vec::new();
+        let mut buffer = ObjectBuffer::default();
         let mut depths = vec![0; tree.nodes.len()];
         for (index, node) in tree.nodes.iter().enumerate() {
             // A parent comes before its children.
             let depth = node.parent.map_or(0, |parent| depths[parent] + 1);
             depths[index] = depth;
-            line.clear();
-            write_line(&mut line, &ProcessLine { tree, node, depth, clock: &clock })?;
-            out.write_all(&line)?;
+            out.write_all(buffer.line(|line| node_fields(line, tree, node, depth, &clock)))?;
         }
-        let summary = TreeSummary::of(tree);
-        write_line(out, &TreeLine { tree, summary: &summary, watched, clock: &clock })
+        out.write_all(buffer.line(|line| tree_fields(line, tree, watched, &clock)))
     }
 }
 
-struct ProcessLine<'a> {
-    tree: &'a Tree,
-    node: &'a Node,
-    /// Levels below its root.
-    depth: usize,
-    clock: &'a WallClock,
-}
-
-impl Serialize for ProcessLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { tree, node, depth, clock } = *self;
-        let mut line = serializer.serialize_map(None)?;
-        let start_of = |node: &Node| (node.start() > 0).then(|| clock.utc(node.start()));
-        let parent = node.parent.map(|parent| &tree.nodes[parent]);
-        line.serialize_entry("event", "process")?;
-        time_fields(&mut line, TIME, node.end.map(|end| clock.utc(end)))?;
-        line.serialize_entry("pid", &node.process.pid)?;
-        time_fields(&mut line, ["start_time", "start_time_ns"], start_of(node))?;
-        line.serialize_entry("parent_pid", &parent.map(|parent| parent.process.pid))?;
-        let parent_start = ["parent_start_time", "parent_start_time_ns"];
-        time_fields(&mut line, parent_start, parent.and_then(start_of))?;
-        line.serialize_entry("depth", &depth)?;
-        line.serialize_entry("children", &node.children.len())?;
-        if let Some(run) = node.last_run() {
-            run_fields(&mut line, run)?;
-        }
-        if node.runs.len() > 1 {
-            let programs = node.runs.iter().map(|run| RunEntry { run, clock });
-            line.serialize_entry("programs", &programs.collect::<Vec<_>>())?;
-        }
-        line.serialize_entry("running", &goes_on(node))?;
-        let duration = duration_of(tree, node);
-        exit_fields(&mut line, duration, node.outcome, node.cpu_ns, node.usage)?;
-        line.serialize_entry("subtree_cpu_ns", &node.subtree_cpu_ns)?;
-        line.end()
+/// Adds the fields of a process that is `depth` levels below its root.
+fn node_fields(line: &mut Object<'_>, tree: &Tree, node: &Node, depth: usize, clock: &WallClock) {
+    let start_of = |node: &Node| (node.start() > 0).then(|| clock.utc(node.start()));
+    let parent = node.parent.map(|parent| &tree.nodes[parent]);
+    line.field(key!("event"), "process");
+    line.time(TIME, node.end.map(|end| clock.utc(end)));
+    line.field(key!("pid"), node.process.pid);
+    line.time([key!("start_time"), key!("start_time_ns")], start_of(node));
+    line.field(key!("parent_pid"), parent.map(|parent| parent.process.pid));
+    let parent_start = [key!("parent_start_time"), key!("parent_start_time_ns")];
+    line.time(parent_start, parent.and_then(start_of));
+    line.field(key!("depth"), depth);
+    line.field(key!("children"), node.children.len());
+    if let Some(run) = node.last_run() {
+        run_fields(line, run);
     }
+    if node.runs.len() > 1 {
+        line.objects(key!("programs"), node.runs.iter(), |entry, run| {
+            // That of a process of which only its children told is not known.
+            entry.time(TIME, (run.begin > 0).then(|| clock.utc(run.begin)));
+            run_fields(entry, run);
+        });
+    }
+    line.field(key!("running"), goes_on(node));
+    exit_fields(line, duration_of(tree, node), node.outcome, node.cpu_ns, node.usage);
+    line.field(key!("subtree_cpu_ns"), node.subtree_cpu_ns);
 }
 
 /// Adds the fields of one program that ran in a process.
-fn run_fields<M: serde::ser::SerializeMap>(line: &mut M, run: &Run) -> Result<(), M::Error> {
-    text_fields(line, ["name", "name_raw"], Some(program_name(run)))?;
-    line.serialize_entry("uid", &run.uid)?;
-    line.serialize_entry("user", &run.user.as_deref())?;
-    program_fields(line, &run.comm, run.program.as_deref())?;
-    line.serialize_entry("forked", &run.forked)
+fn run_fields(line: &mut Object<'_>, run: &Run) {
+    line.text(NAME, Some(program_name(run)));
+    line.field(key!("uid"), run.uid);
+    line.field(key!("user"), run.user.as_deref());
+    program_fields(line, &run.comm, run.program.as_deref());
+    line.field(key!("forked"), run.forked);
 }
 
-struct RunEntry<'a> {
-    run: &'a Run,
-    clock: &'a WallClock,
-}
-
-impl Serialize for RunEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entry = serializer.serialize_map(None)?;
-        // That of a process of which only its children told is not known.
-        let begin = (self.run.begin > 0).then(|| self.clock.utc(self.run.begin));
-        time_fields(&mut entry, TIME, begin)?;
-        run_fields(&mut entry, self.run)?;
-        entry.end()
-    }
-}
-
-struct TreeLine<'a> {
-    tree: &'a Tree,
-    summary: &'a TreeSummary<'a>,
-    watched: &'a Watched<'a>,
-    clock: &'a WallClock,
-}
-
-impl Serialize for TreeLine<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { tree, summary, watched, clock } = *self;
-        let loss = &watched.account.loss;
-        let alone = summary.alone.as_ref();
-        let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("event", "tree")?;
-        time_fields(&mut line, TIME, Some(clock.utc(tree.end)))?;
-        line.serialize_entry("wall_ns", &summary.wall_ns())?;
-        line.serialize_entry("cpu_ns", &summary.cpu_ns)?;
-        line.serialize_entry("cpus", &watched.cpus)?;
-        line.serialize_entry("parallelism", &summary.parallelism())?;
-        line.serialize_entry("processes", &tree.nodes.len())?;
-        line.serialize_entry("failed", &summary.failed)?;
-        line.serialize_entry("running", &summary.going_on.len())?;
-        line.serialize_entry("running_before", &summary.before)?;
-        let alone_since = alone.map(|alone| clock.utc(alone.begin));
-        time_fields(&mut line, ["alone_since", "alone_since_ns"], alone_since)?;
-        line.serialize_entry("alone_ns", &alone.map(|alone| alone.end - alone.begin))?;
-        let programs = alone.map(|alone| &alone.programs[..]).unwrap_or_default();
-        let programs: Vec<_> = programs.iter().take(MOST).map(AloneEntry).collect();
-        line.serialize_entry("alone_programs", &programs)?;
-        let programs: Vec<_> = summary.programs.iter().take(MOST).map(TotalEntry).collect();
-        line.serialize_entry("programs", &programs)?;
-        line.serialize_entry("forgotten", &tree.forgotten)?;
-        line.serialize_entry("dropped_execs", &loss.dropped_execs)?;
-        line.serialize_entry("dropped_exits", &loss.dropped_exits)?;
-        line.serialize_entry("missed_execs_at_most", &loss.missed_execs_at_most)?;
-        line.serialize_entry("missed_exits_at_most", &loss.missed_exits_at_most)?;
-        line.serialize_entry("dropped_forks", &loss.dropped_forks)?;
-        line.serialize_entry("missed_forks_at_most", &loss.missed_forks_at_most)?;
-        line.end()
-    }
+/// Adds the fields of the whole.
+fn tree_fields(line: &mut Object<'_>, tree: &Tree, watched: &Watched<'_>, clock: &WallClock) {
+    let summary = TreeSummary::of(tree);
+    let loss = &watched.account.loss;
+    let alone = summary.alone.as_ref();
+    line.field(key!("event"), "tree");
+    line.time(TIME, Some(clock.utc(tree.end)));
+    line.field(key!("wall_ns"), summary.wall_ns());
+    line.field(key!("cpu_ns"), summary.cpu_ns);
+    line.field(key!("cpus"), watched.cpus);
+    line.field(key!("parallelism"), summary.parallelism());
+    line.field(key!("processes"), tree.nodes.len());
+    line.field(key!("failed"), summary.failed);
+    line.field(key!("running"), summary.going_on.len());
+    line.field(key!("running_before"), summary.before);
+    let alone_since = alone.map(|alone| clock.utc(alone.begin));
+    line.time([key!("alone_since"), key!("alone_since_ns")], alone_since);
+    line.field(key!("alone_ns"), alone.map(|alone| alone.end - alone.begin));
+    let programs = alone.map(|alone| &alone.programs[..]).unwrap_or_default();
+    line.objects(key!("alone_programs"), programs.iter().take(MOST), |entry, (name, busy_ns)| {
+        entry.text(NAME, Some(name));
+        entry.field(key!("busy_ns"), *busy_ns);
+    });
+    line.objects(key!("programs"), summary.programs.iter().take(MOST), |entry, total| {
+        entry.text(NAME, Some(total.name));
+        entry.field(key!("count"), total.count);
+        entry.field(key!("cpu_ns"), total.cpu_ns);
+    });
+    line.field(key!("forgotten"), tree.forgotten);
+    line.field(key!("dropped_execs"), loss.dropped_execs);
+    line.field(key!("dropped_exits"), loss.dropped_exits);
+    line.field(key!("missed_execs_at_most"), loss.missed_execs_at_most);
+    line.field(key!("missed_exits_at_most"), loss.missed_exits_at_most);
+    line.field(key!("dropped_forks"), loss.dropped_forks);
+    line.field(key!("missed_forks_at_most"), loss.missed_forks_at_most);
 }
 
 /// Users choose the names, and so how many there are: only those with the most time are listed.
 const MOST: usize = 100;
-
-struct AloneEntry<'a>(&'a (&'a [u8], u64));
-
-impl Serialize for AloneEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut entry = serializer.serialize_map(None)?;
-        text_fields(&mut entry, ["name", "name_raw"], Some(self.0.0))?;
-        entry.serialize_entry("busy_ns", &self.0.1)?;
-        entry.end()
-    }
-}
-
-struct TotalEntry<'a>(&'a ProgramTotal<'a>);
-
-impl Serialize for TotalEntry<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ProgramTotal { name, count, cpu_ns } = self.0;
-        let mut entry = serializer.serialize_map(None)?;
-        text_fields(&mut entry, ["name", "name_raw"], Some(name))?;
-        entry.serialize_entry("count", count)?;
-        entry.serialize_entry("cpu_ns", cpu_ns)?;
-        entry.end()
-    }
-}
 
 #[cfg(test)]
 mod tests {

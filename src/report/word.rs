@@ -1,6 +1,6 @@
 //! Texts that users choose (arguments, names), so that each looks like what it is.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
 use os_display::Quoted;
@@ -19,36 +19,79 @@ const MOST_MARKS: usize = 8;
 #[derive(Debug, Clone, Copy)]
 pub struct Word<'a> {
     bytes: &'a [u8],
-    in_quotes: bool,
+    is_first: bool,
     charset: Charset,
 }
 
 impl<'a> Word<'a> {
     /// An argument or a name.
     pub fn new(bytes: &'a [u8]) -> Self {
-        let in_quotes = std::str::from_utf8(bytes).is_ok_and(|text| text.contains(CUT));
-        Self { bytes, in_quotes, charset: Charset::Utf8 }
+        Self { bytes, is_first: false, charset: Charset::Utf8 }
     }
 
     /// The first of a command line, where `@` marks a container.
     pub fn first(bytes: &'a [u8]) -> Self {
-        let word = Self::new(bytes);
-        Self { in_quotes: word.in_quotes || bytes.starts_with(b"@"), ..word }
+        Self { is_first: true, ..Self::new(bytes) }
     }
 
     /// In these characters: others become escapes, too.
     pub fn in_charset(self, charset: Charset) -> Self {
-        let is_mark = charset == Charset::Ascii && self.bytes.contains(&(ASCII_CUT as u8));
-        Self { in_quotes: self.in_quotes || is_mark, charset, ..self }
+        Self { charset, ..self }
+    }
+
+    /// Whether it could be taken for one of our marks.
+    fn has_mark(self) -> bool {
+        let has_cut = || std::str::from_utf8(self.bytes).is_ok_and(|text| text.contains(CUT));
+        (self.is_first && self.bytes.starts_with(b"@"))
+            || (self.charset == Charset::Ascii && self.bytes.contains(&(ASCII_CUT as u8)))
+            || (!self.bytes.is_ascii() && has_cut())
+    }
+
+    /// Adds it to a line, as it is displayed. Of nearly all, one look at each byte tells how.
+    pub fn push_to(self, line: &mut String) {
+        let classes = self.bytes.iter().map(|&byte| CLASSES[usize::from(byte)]);
+        let all =
+            classes.fold(if self.bytes.is_empty() { OTHER } else { PLAIN }, |all, it| all | it);
+        match std::str::from_utf8(self.bytes) {
+            Ok(text) if all == PLAIN && !(self.is_first && text.starts_with('@')) => {
+                line.push_str(text);
+            }
+            Ok(text) if all == QUOTED => line.extend(["'", text, "'"]),
+            _ => {
+                let _ = write!(line, "{self}"); // writing to a String does not fail
+            }
+        }
     }
 }
+
+/// How a shell takes a byte: as itself wherever it stands, as itself in single quotes alone, or in
+/// a way that is to be looked at more closely. One bit each, so that those of a word add up.
+const PLAIN: u8 = 0;
+const QUOTED: u8 = 1;
+const OTHER: u8 = 2;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [OTHER; 256];
+    let mut byte = 0;
+    while byte < classes.len() {
+        classes[byte] = match byte as u8 {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => PLAIN,
+            b'%' | b'+' | b',' | b'-' | b'.' | b'/' | b':' | b'@' | b'_' => PLAIN,
+            b' ' | b'"' | b'$' | b'&' | b'(' | b')' | b'*' | b';' | b'<' | b'=' | b'>' => QUOTED,
+            b'?' | b'[' | b'\\' | b']' | b'^' | b'`' | b'{' | b'|' | b'}' => QUOTED,
+            _ => OTHER,
+        };
+        byte += 1;
+    }
+    classes
+};
 
 impl fmt::Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts =
             if self.bytes.is_ascii() { Vec::new() } else { parts_of(self.bytes, self.charset) };
         if parts.iter().all(|part| !part.is_unseen) {
-            return write!(f, "{}", Quoted::unix_raw(self.bytes).force(self.in_quotes));
+            return write!(f, "{}", Quoted::unix_raw(self.bytes).force(self.has_mark()));
         }
         // A shell joins what stands together.
         for Part { range, is_unseen } in parts {
@@ -135,6 +178,21 @@ mod tests {
         assert_eq!(Word::first(b"ls").to_string(), "ls");
         assert_eq!(word("[kworker/0:1]"), "'[kworker/0:1]'");
         assert_eq!(word(""), "''");
+    }
+
+    #[test]
+    fn what_is_added_to_a_line_is_what_is_displayed() {
+        let pairs = (0..=u16::MAX).map(|pair| pair.to_be_bytes().to_vec());
+        for bytes in pairs.chain((0..=u8::MAX).map(|byte| vec![byte])).chain([vec![]]) {
+            for charset in [Charset::Utf8, Charset::Ascii] {
+                for word in [Word::new(&bytes), Word::first(&bytes)] {
+                    let word = word.in_charset(charset);
+                    let mut line = "x".to_owned();
+                    word.push_to(&mut line);
+                    assert_eq!(line, format!("x{word}"), "{bytes:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::*;
 use crate::process::ancestors::Ancestor;
 use crate::process::record::{Common, ProcessId, Program, Usage};
 use crate::process::wait_status::Outcome;
+use crate::process::wall_clock::WallClock;
 use crate::report::charset::Charset;
 
 fn print(kind: EventKind, program: Option<&Program>) -> (String, Value) {

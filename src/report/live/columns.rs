@@ -93,8 +93,7 @@ impl Column {
             Ppid => process.ppid.to_string(),
             User => {
                 let (mut text, user) = (String::new(), process.names.user.as_deref());
-                // Writing to a String does not fail.
-                let _ = push_user(&mut text, user, process.uid, USER_COLUMNS, charset);
+                push_user(&mut text, user, process.uid, USER_COLUMNS, charset);
                 text
             }
             Cpu => process.cpus.map_or("-".into(), percent),
