@@ -1,6 +1,8 @@
 //! Decoding: from the bytes of one map element to an owned [`Record`].
 
+use std::ffi::CStr;
 use std::fmt;
+use std::sync::LazyLock;
 
 use super::skel::types;
 use crate::process::record::{Common, Kind, ProcessId, Program, RECORD_MAX, Record, Usage};
@@ -45,11 +47,18 @@ pub fn decode(key: &[u8], value: &[u8]) -> Result<Record, DecodeError> {
     if value.len() != size_of::<types::process_info>() {
         return Err(DecodeError::ValueSize(value.len()));
     }
-    // A copy, since the bytes of a `Vec<u8>` need not be aligned for a u64.
     let mut k = types::process_key::default();
-    let mut v = types::process_info::default();
     plain::copy_from_bytes(&mut k, key).map_err(|_| DecodeError::KeySize(key.len()))?;
-    plain::copy_from_bytes(&mut v, value).map_err(|_| DecodeError::ValueSize(value.len()))?;
+    // The bytes of a `Vec<u8>` need not be aligned for a u64; where they are, no copy is made.
+    let mut copy = None;
+    let v = match plain::from_bytes::<types::process_info>(value) {
+        Ok(value) => value,
+        Err(_) => {
+            let copy = copy.insert(types::process_info::default());
+            plain::copy_from_bytes(copy, value).map_err(|_| DecodeError::ValueSize(value.len()))?;
+            copy
+        }
+    };
 
     let kind = match k.event {
         types::event::EVENT_EXEC => {
@@ -105,9 +114,11 @@ fn decode_usage(usage: &types::process_usage) -> Usage {
 }
 
 fn kib(pages: u64) -> u64 {
-    // SAFETY: always sound; it can't fail for a name that every system has.
-    let page_size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs();
-    pages.saturating_mul(page_size / 1024)
+    static PAGE_KIB: LazyLock<u64> = LazyLock::new(|| {
+        // SAFETY: always sound; it can't fail for a name that every system has.
+        unsafe { libc::sysconf(libc::_SC_PAGESIZE) }.unsigned_abs() / 1024
+    });
+    pages.saturating_mul(*PAGE_KIB)
 }
 
 fn prefix(bytes: &[u8], len: u32) -> &[u8] {
@@ -115,7 +126,7 @@ fn prefix(bytes: &[u8], len: u32) -> &[u8] {
 }
 
 fn until_nul(bytes: &[u8]) -> &[u8] {
-    bytes.split(|&byte| byte == 0).next().unwrap_or_default()
+    CStr::from_bytes_until_nul(bytes).map_or(bytes, CStr::to_bytes)
 }
 
 #[cfg(test)]

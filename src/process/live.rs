@@ -3,6 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 use super::ancestors::Ancestor;
 use super::event::{Event, EventKind};
 use super::record::{ARGV_MAX, Common, ProcessId, Program, RECORD_MAX, is_same_start};
@@ -77,7 +79,7 @@ impl Live {
 /// All of them, by pid.
 #[derive(Debug, Default)]
 pub struct LiveTable {
-    processes: HashMap<u32, Live>,
+    processes: HashMap<u32, Live, RandomState>,
     ended: VecDeque<(u32, Live)>,
     /// Of all programs.
     bytes: usize,

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 use super::ancestors::{Ancestor, Ancestry, Link, Unknown};
 use super::event::{Event, EventKind};
 use super::live::{LONG_MAX, Live, LiveTable};
@@ -32,7 +34,7 @@ pub struct Tracker {
     /// Where ancestors are asked for.
     ancestry: Option<Ancestry>,
     /// Those of the current span of time and of the one before, and when the current began.
-    ended: [HashSet<ProcessId>; 2],
+    ended: [HashSet<ProcessId, RandomState>; 2],
     ended_since: u64,
     duplicates: u64,
 }
@@ -277,7 +279,8 @@ impl Tracker {
     fn forget_ended(&mut self, now: u64) {
         if now.saturating_sub(self.ended_since) >= REMEMBER_NS {
             // The next span may well be like this one.
-            let next = HashSet::with_capacity(self.ended[0].len());
+            let room = self.ended[0].len();
+            let next = HashSet::with_capacity_and_hasher(room, RandomState::default());
             self.ended[1] = std::mem::replace(&mut self.ended[0], next);
             self.ended_since = now;
         }

@@ -5,6 +5,8 @@ use std::hash::Hash;
 use std::mem::take;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
+
 /// What an entry takes beside its name, in bytes: its place in a hash table that is half full,
 /// and what the allocator adds.
 const ENTRY: usize = 100;
@@ -14,8 +16,8 @@ const ENTRY: usize = 100;
 /// forgotten. So names that are in use stay, however many others come by.
 #[derive(Debug)]
 pub struct Remembered<K> {
-    newer: HashMap<K, Option<Rc<str>>>,
-    older: HashMap<K, Option<Rc<str>>>,
+    newer: HashMap<K, Option<Rc<str>>, RandomState>,
+    older: HashMap<K, Option<Rc<str>>, RandomState>,
     /// Bytes in the newer one, and how many there may be.
     used: usize,
     room: usize,
@@ -24,7 +26,8 @@ pub struct Remembered<K> {
 impl<K: Copy + Eq + Hash> Remembered<K> {
     /// Takes at most about twice so many bytes: so many for each generation.
     pub fn within(room: usize) -> Self {
-        Self { newer: HashMap::new(), older: HashMap::new(), used: 0, room }
+        let (newer, older) = Default::default();
+        Self { newer, older, used: 0, room }
     }
 
     /// What is remembered of an id, if anything is.
