@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
+use super::comm::Comm;
 use super::live::{Live, LiveTable};
 use super::record::{Common, Kind, ProcessId, Record};
 
@@ -15,7 +16,7 @@ pub struct Ancestor {
     /// In the initial pid namespace.
     pub pid: u32,
     /// As it was when the next one below called exec.
-    pub comm: Rc<[u8]>,
+    pub comm: Comm,
 }
 
 /// Whether the ancestors of a process with this parent are all known: the last one is init, or, for
@@ -29,7 +30,7 @@ pub fn is_whole(ppid: u32, ancestors: &[Ancestor]) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     pub ppid: u32,
-    pub comm: Rc<[u8]>,
+    pub comm: Comm,
     /// Boot-clock nanoseconds: until then it was alive, and its parent was this one.
     pub until: u64,
 }
@@ -65,7 +66,7 @@ impl Ancestry {
                     *first = *time.min(first);
                 }
                 Kind::Exit { .. } => {
-                    let comm = Rc::clone(&common.comm);
+                    let comm = common.comm.clone();
                     let link = Link { ppid: common.ppid, comm, until: *time };
                     self.links.insert(*process, link);
                 }
@@ -125,7 +126,7 @@ impl Ancestry {
         let mut it = Unknown { pid: common.ppid, started_by, alive_at: time };
         while it.pid != 0 && chain.len() < ANCESTORS_MOST {
             let (live, link) = (living(it, live), self.link(it));
-            let name_now = || live.map(Live::comm).or(link.map(|(_, link)| Rc::clone(&link.comm)));
+            let name_now = || live.map(Live::comm).or(link.map(|(_, link)| link.comm.clone()));
             let Some(comm) = name.or_else(name_now) else { break };
             chain.push(Ancestor { pid: it.pid, comm });
             if let Some(Live { start_time, exec_time, common, .. }) = live {

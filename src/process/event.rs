@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::cgroup::container_id;
+use super::comm::Comm;
 use super::record::{Common, ProcessId, Program, Usage};
 use super::wait_status::Outcome;
 
@@ -62,7 +63,7 @@ pub struct StillRunning {
     /// Pid; 0 where the following began with it.
     pub started_by: u32,
     /// `None` if it has just ended.
-    pub name: Option<Rc<[u8]>>,
+    pub name: Option<Comm>,
 }
 
 /// What the system calls the numbers in an event.

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use foldhash::fast::RandomState;
 
 use super::ancestors::Ancestor;
+use super::comm::Comm;
 use super::event::{Event, EventKind};
 use super::record::{ARGV_MAX, Common, ProcessId, Program, RECORD_MAX, is_same_start};
 
@@ -52,8 +53,8 @@ impl Live {
     }
 
     /// Its name.
-    pub fn comm(&self) -> Rc<[u8]> {
-        Rc::clone(&self.common.comm)
+    pub fn comm(&self) -> Comm {
+        self.common.comm.clone()
     }
 
     /// The process as an event at a time (boot-clock nanoseconds).
@@ -90,8 +91,8 @@ impl LiveTable {
         self.processes.get(&pid)
     }
 
-    pub fn comm_of(&self, pid: u32) -> Option<Rc<[u8]>> {
-        self.get(pid).map(|live| Rc::clone(&live.common.comm))
+    pub fn comm_of(&self, pid: u32) -> Option<Comm> {
+        self.get(pid).map(|live| live.common.comm.clone())
     }
 
     /// When a process was created, where that is known exactly.
@@ -131,11 +132,6 @@ impl LiveTable {
         };
         live.program.iter_mut().for_each(|program| program.cut(most));
         self.bytes += live.bytes();
-        // The name is in memory once for all children.
-        let parent_comm = self.comm_of(live.common.ppid);
-        if parent_comm == live.common.parent_comm {
-            live.common.parent_comm = parent_comm;
-        }
         self.processes.insert(pid, live);
     }
 

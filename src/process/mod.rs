@@ -3,6 +3,7 @@
 
 pub mod ancestors;
 pub mod cgroup;
+pub mod comm;
 pub mod event;
 pub mod live;
 pub mod loss;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::ancestors::Ancestor;
+use super::comm::Comm;
 
 /// One process for ever: a pid may be reused, but not with the same start time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,9 +45,9 @@ pub struct Common {
     /// Id of the cgroup in the cgroup v2 hierarchy.
     pub cgroup_id: u64,
     /// Name of the main thread, at most 15 bytes.
-    pub comm: Rc<[u8]>,
+    pub comm: Comm,
     /// The same of the parent, if it is known.
-    pub parent_comm: Option<Rc<[u8]>>,
+    pub parent_comm: Option<Comm>,
     /// When the parent was created (boot-clock nanoseconds), if that is known.
     pub parent_start: Option<u64>,
     /// Where they are asked for, what the tracker knows of the ancestors, the parent first. No

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use foldhash::fast::RandomState;
 
 use super::ancestors::{Ancestor, Ancestry, Link, Unknown};
+use super::comm::Comm;
 use super::event::{Event, EventKind};
 use super::live::{LONG_MAX, Live, LiveTable};
 use super::record::{Common, Kind, ProcessId, Program, Record, Usage, is_same_start};
@@ -234,7 +235,7 @@ impl Tracker {
                 if let Some(live) = &known {
                     common.parent_start = live.common.parent_start;
                     // Of one that was running before, it may not be known what the parent was.
-                    let is_same = |_: &Rc<[u8]>| live.common.ppid == common.ppid;
+                    let is_same = |_: &Comm| live.common.ppid == common.ppid;
                     let by_now = common.parent_comm.take().filter(is_same);
                     common.parent_comm = live.common.parent_comm.clone().or(by_now);
                     common.ppid = live.common.ppid;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::comm::Comm;
 use super::event::{Event, EventKind, Names};
 use super::record::{ProcessId, Program, RECORD_MAX, Usage, is_same_start};
 use super::wait_status::Outcome;
@@ -45,7 +46,7 @@ pub struct Run {
     pub begin: u64,
     /// Whether its process called no exec: then it ran the program of its parent.
     pub forked: bool,
-    pub comm: Rc<[u8]>,
+    pub comm: Comm,
     /// `None` where it is not known, and for a kernel thread.
     pub program: Option<Rc<Program>>,
     pub uid: u32,
@@ -124,7 +125,7 @@ impl TreeBuilder {
         let mut run = Run {
             begin: event.time,
             forked: false,
-            comm: Rc::clone(&event.common.comm),
+            comm: event.common.comm.clone(),
             program: None,
             uid: event.common.uid,
             user: names.user.clone(),

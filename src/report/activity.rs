@@ -1,10 +1,9 @@
 //! What goes on, period by period: what the live view and `--view commands` show.
 
-use std::rc::Rc;
-
 use super::by_name::ByName;
 use super::durations::Durations;
 use super::usages::{LEAST_SPAN_NS, Usages};
+use crate::process::comm::Comm;
 use crate::process::event::{Alive, Event, EventKind};
 use crate::process::wait_status::Outcome;
 
@@ -46,7 +45,7 @@ pub struct Period {
 #[derive(Debug, Clone)]
 pub struct CommandRow {
     /// `None`: all further ones.
-    pub comm: Option<Rc<[u8]>>,
+    pub comm: Option<Comm>,
     pub running: u64,
     pub starts: u64,
     pub failures: u64,

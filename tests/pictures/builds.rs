@@ -1,7 +1,6 @@
 //! Builds that never were: processes as `make` starts them, at times that are known.
 
 use std::cell::Cell;
-use std::rc::Rc;
 
 use kernel_and_user_map::process::event::{Event, EventKind, Names};
 use kernel_and_user_map::process::record::{Common, ProcessId, Program, Usage};
@@ -129,7 +128,7 @@ impl Build {
             let exec = &process.execs[at.min(process.execs.len().wrapping_sub(1))];
             let argv: Vec<u8> = exec.1.iter().flat_map(|arg| arg.bytes().chain([0])).collect();
             let comm = exec.1[0].rsplit('/').next().unwrap_or_default();
-            let comm: Rc<[u8]> = comm.bytes().take(15).collect();
+            let comm = comm.bytes().take(15).collect::<Vec<_>>().into();
             let common =
                 Common { started_by: process.started_by, comm, uid: 1000, ..Common::default() };
             let size = argv.len();

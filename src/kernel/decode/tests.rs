@@ -1,5 +1,3 @@
-use std::rc::Rc;
-
 use super::*;
 
 fn bytes_of<T: plain::Plain>(value: &T) -> Vec<u8> {
@@ -56,8 +54,8 @@ fn an_exec_keeps_every_field() {
                 gid: 100,
                 started_by: 3,
                 cgroup_id: 5,
-                comm: Rc::from(*b"ls"),
-                parent_comm: Some(Rc::from(*b"sh")),
+                comm: (*b"ls").into(),
+                parent_comm: Some((*b"sh").into()),
                 parent_start: None,
                 ancestors: None,
             },

@@ -1,5 +1,4 @@
 use std::convert::Infallible;
-use std::rc::Rc;
 
 use super::*;
 
@@ -12,7 +11,7 @@ fn record(pid: u32, start_time: u64, exec_id: u32, time: u64, kind: Kind) -> Rec
         process: ProcessId { pid, start_time },
         exec_id,
         time,
-        common: Common { ppid: 1, comm: Rc::from(*b"comm"), ..Common::default() },
+        common: Common { ppid: 1, comm: (*b"comm").into(), ..Common::default() },
         kind,
     }
 }
@@ -217,7 +216,7 @@ fn of_an_older_process_the_exit_names_the_parent_if_that_is_the_same() {
         tracker.name_parents_of_running();
         let mut ended = exit(7, 123_456_789, 5, 200_000_000, 4);
         ended.common.ppid = ppid;
-        ended.common.parent_comm = Some(Rc::from(*b"parent"));
+        ended.common.parent_comm = Some((*b"parent").into());
         add(&mut tracker, [ended]);
         let check = |event: &Event<'_>| {
             assert_eq!((event.common.ppid, event.parent), (3, expected));

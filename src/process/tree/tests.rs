@@ -18,7 +18,7 @@ impl Watch {
         argv0: Option<&str>,
     ) {
         let start_time = *self.starts.entry(pid).or_insert(time);
-        let comm = Rc::from(argv0.unwrap_or("make").as_bytes());
+        let comm = argv0.unwrap_or("make").as_bytes().into();
         let common = Common { ppid: 1, started_by, comm, ..Common::default() };
         let program = argv0.map(|name| Program::new(None, name.as_bytes().to_vec(), name.len()));
         let event = Event {

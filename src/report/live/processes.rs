@@ -1,11 +1,11 @@
 //! The rows of processes: what is kept of each, and in which order they are shown.
 
 use std::collections::HashMap;
-use std::rc::Rc;
 
 use regex::bytes::Regex;
 
 use super::columns::Column;
+use crate::process::comm::Comm;
 use crate::process::event::{Alive, Names};
 use crate::process::record::{ProcessId, Program};
 use crate::report::usages::Usages;
@@ -23,7 +23,7 @@ pub struct Process {
     exec_id: u32,
     pub ppid: u32,
     pub uid: u32,
-    pub comm: Rc<[u8]>,
+    pub comm: Comm,
     pub names: Names,
     pub program: Option<Program>,
     pub age_ns: u64,
@@ -40,9 +40,7 @@ pub fn update(rows: &mut Vec<Process>, alive: &[Alive<'_>], usages: &Usages) {
         let order = |id: ProcessId| (id.start_time, id.pid);
         while before.next_if(|row| order(row.id) < order(event.process)).is_some() {}
         let same = before.next_if(|row| {
-            row.id == event.process
-                && row.exec_id == event.exec_id
-                && Rc::ptr_eq(&row.comm, &event.common.comm)
+            row.id == event.process && row.exec_id == event.exec_id && row.comm == event.common.comm
         });
         let program = match same {
             Some(row) => row.program,
@@ -56,7 +54,7 @@ pub fn update(rows: &mut Vec<Process>, alive: &[Alive<'_>], usages: &Usages) {
             exec_id: event.exec_id,
             ppid: event.common.ppid,
             uid: event.common.uid,
-            comm: Rc::clone(&event.common.comm),
+            comm: event.common.comm.clone(),
             names: names.clone(),
             program,
             age_ns: *age_ns,

@@ -1,5 +1,3 @@
-use std::rc::Rc;
-
 use proptest::prelude::*;
 use quick_xml::Reader;
 use quick_xml::events::Event as Xml;
@@ -39,7 +37,7 @@ pub fn tree(end: u64, spans: &[(Option<usize>, u64, u64)]) -> Tree {
 fn run(begin: u64, argv: &[&str]) -> Run {
     let bytes: Vec<u8> = argv.iter().flat_map(|arg| arg.bytes().chain([0])).collect();
     let size = bytes.len();
-    let comm: Rc<[u8]> = argv[0].bytes().take(15).collect();
+    let comm = argv[0].bytes().take(15).collect::<Vec<_>>().into();
     let program = Some(Program::new(None, bytes, size));
     Run { begin, forked: false, comm, program: program.map(Into::into), uid: 7, user: None }
 }
