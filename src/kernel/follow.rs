@@ -43,7 +43,7 @@ pub fn configure(
         long_args::configure(open_skel, most)?;
     }
     open_skel.progs.fork_tp_btf.set_autoload(follows);
-    open_skel.progs.fork_tp_btf_2.set_autoload(follows && preflight::skips_tp_btf());
+    open_skel.progs.fork_tp_btf_2.set_autoload(follows && preflight::preempts_tp_btf());
     open_skel.maps.followed.set_max_entries(if follows { most } else { 1 })
 }
 

@@ -20,8 +20,9 @@ pub enum Twins {
 /// process alone, if that is allowed. `verbose`: says so.
 ///
 /// `follows`: whether a command or some processes are followed. Then what is watched may be short,
-/// and a `tp/` program takes 80 ms to detach; a `tp_btf/` program 0.1 ms. So it is taken only where
-/// it is needed more.
+/// a `tp/` program takes 80 ms to detach (a `tp_btf/` program 0.1 ms), and each to be loaded takes
+/// 6 ms. So there are twins only where the kernel preempts BPF programs: elsewhere it skipped no
+/// `tp_btf/` program (ARCHITECTURE.md), and where it skips one, the account says so.
 pub fn choose_hooks(
     open_skel: &mut OpenKernelAndUserMapSkel<'_>,
     follows: bool,
@@ -34,7 +35,7 @@ pub fn choose_hooks(
     };
     let twins = if preflight::has_typed_tp() && reaches_tracefs() {
         Twins::Tp
-    } else if preflight::skips_tp_btf() {
+    } else if if follows { preflight::preempts_tp_btf() } else { preflight::skips_tp_btf() } {
         Twins::TpBtf
     } else {
         Twins::None
