@@ -15,13 +15,13 @@ use libbpf_cargo::SkeletonBuilder;
 const SKELETONS: [(&str, &str); 3] = [
     ("src/bpf/kernel_and_user_map.bpf.c", "kernel_and_user_map.skel.rs"),
     ("examples/lesson/lesson.bpf.c", "lesson.skel.rs"),
-    ("benches/compare/empty.bpf.c", "empty.skel.rs"),
+    ("benches/compare/floor.bpf.c", "floor.skel.rs"),
 ];
 
 fn main() -> Result<()> {
     println!("cargo::rerun-if-changed=src/bpf");
     println!("cargo::rerun-if-changed=examples/lesson/lesson.bpf.c");
-    println!("cargo::rerun-if-changed=benches/compare/empty.bpf.c");
+    println!("cargo::rerun-if-changed=benches/compare/floor.bpf.c");
     println!("cargo::rerun-if-changed=vmlinux");
     tell_version()?;
 

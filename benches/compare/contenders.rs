@@ -4,6 +4,7 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
+use crate::floor::{INSERT, NOTHING};
 use crate::machine::program;
 
 /// One way to see every exec and every exit: one program, or two that share the work.
@@ -26,6 +27,7 @@ pub enum Extent {
 pub const US: &str = "kernel_and_user_map";
 pub const JSON: &str = "kernel_and_user_map -o json";
 pub const DEMO: &str = "the lesson's demo";
+pub const INSERTS: &str = "two inserts alone";
 pub const EMPTY: &str = "empty programs";
 pub const PEER: &str = "execsnoop + exitsnoop";
 
@@ -60,7 +62,8 @@ pub fn least() -> Result<Vec<Contender>> {
             extent: Extent::UserSpace,
         },
         Contender { name: DEMO, commands: demo, extent: Extent::Hooks },
-        Contender { name: EMPTY, commands: one(&[&this, "--empty"]), extent: Extent::Hooks },
+        Contender { name: INSERTS, commands: one(&[&this, INSERT]), extent: Extent::Hooks },
+        Contender { name: EMPTY, commands: one(&[&this, NOTHING]), extent: Extent::Hooks },
     ])
 }
 

@@ -12,7 +12,7 @@ mod chart;
 #[path = "../../tests/common/mod.rs"]
 mod common;
 mod contenders;
-mod empty;
+mod floor;
 mod machine;
 mod more;
 mod pipeline;
@@ -36,8 +36,10 @@ const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
     let words: Vec<_> = env::args().collect();
-    if words.iter().any(|word| word == "--empty") {
-        return empty::hold();
+    if let Some(kind) =
+        words.iter().find(|word| [floor::NOTHING, floor::INSERT].contains(&&***word))
+    {
+        return floor::hold(kind);
     }
     let _settings = Settings::prepare()?;
     if words.iter().any(|word| word == "--short") {
@@ -73,7 +75,7 @@ fn run() -> Result<()> {
     for contender in &contenders {
         report.contender(contender);
     }
-    report.samples(&samples);
+    report.samples(&samples, floor::reading()?);
     match pipeline::pipeline() {
         Ok(pipeline) => report.pipeline(&pipeline),
         Err(error) => report.left_out("events a second without a kernel", &error),

@@ -10,7 +10,7 @@ use anyhow::Result;
 
 use crate::build::Builds;
 use crate::chart::{Panel, chart};
-use crate::contenders::{Contender, DEMO, EMPTY, JSON, US};
+use crate::contenders::{Contender, DEMO, EMPTY, INSERTS, JSON, US};
 use crate::machine::{cpus, meminfo_kib};
 use crate::more::{Growth, Idle, List, Lost};
 use crate::pipeline::Pipeline;
@@ -130,10 +130,11 @@ impl Report {
         self.contenders.push((contender.name, text));
     }
 
-    pub fn samples(&mut self, samples: &Samples) {
+    /// `reading`: microseconds that it takes to read what a process has.
+    pub fn samples(&mut self, samples: &Samples, reading: f64) {
         let figure = |name, metric| samples.get(&(name, metric)).map(|figures| median(figures));
         let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
-        let is_peer = |name: &str| ![US, JSON, DEMO, EMPTY].contains(&name);
+        let is_peer = |name: &str| ![US, JSON, DEMO, INSERTS, EMPTY].contains(&name);
         self.table += "| |";
         for &name in &names {
             let _ = write!(self.table, " {name} |{}", if is_peer(name) { " ratio |" } else { "" });
@@ -168,7 +169,7 @@ impl Report {
             let _ =
                 writeln!(self.spread, "| {what} | {least:.digits$} to {most:.digits$} {unit} |");
         }
-        self.targets.side_by_side(&figure);
+        self.targets.side_by_side(&figure, reading);
         let charted = [Metric::KernelNs, Metric::UserUs, Metric::PeakMib, Metric::FirstEventMs];
         let names: Vec<_> = names.into_iter().filter(|&name| name == US || is_peer(name)).collect();
         self.chart = chart(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 
 use crate::common::count_bpf_runs;
-use crate::contenders::{Contender, EMPTY, Extent};
+use crate::contenders::{Contender, EMPTY, Extent, INSERTS};
 use crate::machine::{cpus, storm};
 use crate::report::Metric;
 use crate::watcher::{Watcher, lines_of_storm, time_to_first_event};
@@ -64,7 +64,7 @@ fn one_after_the_other(contender: &Contender, note: &mut impl FnMut(Metric, f64)
     }
     let before = watcher.cpu_ns()?;
     let watched = storm(TIMED_STORM, 1).as_secs_f64();
-    if contender.name != EMPTY {
+    if ![EMPTY, INSERTS].contains(&contender.name) {
         watcher.settle();
         note(Metric::UserUs, ratio(watcher.cpu_ns()? - before, TIMED_STORM) / 1e3);
         note(Metric::PeakMib, ratio(watcher.peak_kib()?, 1024));
