@@ -14,8 +14,9 @@ use crate::report::first_line;
 use crate::watcher::Watcher;
 use crate::{median, progress};
 
-/// Of the list in tests/builds/projects. The others are measured with the first only.
-const MEASURED: [&str; 2] = ["bash", "lua5.4"];
+/// Of the list in tests/builds/projects, and how often it is built in a row, for some 9 s in all.
+/// The others are measured with the first only.
+const MEASURED: [(&str, usize); 2] = [("bash", 1), ("lua5.4", 3)];
 const PROJECTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/builds/projects");
 const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/builds");
 /// Where scripts/install-bench-peers puts it.
@@ -25,8 +26,8 @@ const ALONE: &str = "alone";
 const BELOW: &str = "kernel_and_user_map -- …";
 const BESIDE: &str = "kernel_and_user_map, of the whole machine";
 
-/// As many rounds of it take too long.
-const SLOW: (&str, usize) = ("strace", 2);
+/// More rounds of it would take too long.
+const SLOW: (&str, usize) = ("strace", 1);
 
 /// What the build runs below, and how that program tells its version.
 const PEERS: [(&str, &[&str], &[&str]); 2] = [
@@ -41,6 +42,8 @@ const PEERS: [(&str, &[&str], &[&str]); 2] = [
 /// Seconds that the build of a project took, a figure a round.
 pub struct Builds {
     project: &'static str,
+    /// In a row.
+    times: usize,
     steps: Vec<String>,
     rows: Vec<(&'static str, Vec<f64>)>,
     versions: BTreeMap<&'static str, String>,
@@ -55,9 +58,9 @@ pub struct Builds {
 /// Where a project can't be had or built.
 pub fn builds(rounds: usize) -> Result<Vec<Builds>> {
     let mut all = Vec::new();
-    for (number, project) in MEASURED.into_iter().enumerate() {
-        let mut builds = Builds::prepare(project)?;
-        if number == 0 {
+    for (project, times) in MEASURED {
+        let mut builds = Builds::prepare(project, times)?;
+        if all.is_empty() {
             builds.add_peers();
         }
         builds.run(rounds)?;
@@ -67,7 +70,7 @@ pub fn builds(rounds: usize) -> Result<Vec<Builds>> {
 }
 
 impl Builds {
-    fn prepare(project: &'static str) -> Result<Self> {
+    fn prepare(project: &'static str, times: usize) -> Result<Self> {
         progress(&format!("configuring {project}"));
         let unpacked = Command::new(PROJECTS).args(["unpack", project, FOLDER]).status()?;
         ensure!(unpacked.success(), "tests/builds/projects can't get {project}");
@@ -75,7 +78,7 @@ impl Builds {
         let steps: Vec<String> = String::from_utf8(steps)?.lines().map(str::to_owned).collect();
         let rows = [ALONE, BELOW, BESIDE].map(|name| (name, Vec::new())).into();
         let (versions, left_out) = (BTreeMap::new(), Vec::new());
-        let builds = Self { project, steps, rows, versions, left_out };
+        let builds = Self { project, times, steps, rows, versions, left_out };
         let (last, first) = builds.steps.split_last().context("there are steps")?;
         for step in first {
             run(project, &[], step)?;
@@ -110,7 +113,8 @@ impl Builds {
                 }
                 let project = self.project;
                 progress(&format!("round {} of {rounds}: {step} of {project}, {name}", round + 1));
-                seconds.push(build(project, name, step)?);
+                let builds = (0..self.times).map(|_| build(project, name, step));
+                seconds.push(builds.sum::<Result<f64>>()?);
             }
         }
         Ok(())
@@ -174,10 +178,16 @@ impl Builds {
         let after = if first.is_empty() { first } else { format!(", after `{first}`") };
         let mut text = format!(
             "## A build: {project}\n\n\
-             `{last}`{after}, from the start of the command to its end. The medians\n\
-             of {rounds} rounds; in a round each had its turn, and is compared with the build alone.\n\n\
+             `{last}`{after}{times}, from the start of the command to its end. The\n\
+             medians of {rounds} rounds; in a round each had its turn, and is compared with the build\n\
+             alone.{slow}\n\n\
              | | seconds | slower | least to most |\n|---|---:|---:|---:|\n",
             project = self.project,
+            slow = match self.rows.iter().any(|(name, _)| *name == SLOW.0) {
+                true => format!(" (Rounds of {}: {}.)", SLOW.0, SLOW.1),
+                false => String::new(),
+            },
+            times = if self.times > 1 { format!(", {} times", self.times) } else { String::new() },
         );
         for (name, seconds) in &self.rows {
             let seconds = median(seconds);

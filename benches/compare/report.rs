@@ -117,6 +117,8 @@ impl Report {
             let name = words[0].rsplit('/').next().unwrap_or_default();
             let version = match name {
                 US => concat!("version ", env!("CARGO_PKG_VERSION")).into(),
+                "lesson" => "examples/lesson".into(),
+                _ if name.starts_with("compare-") => "this benchmark: floor.bpf.c".into(),
                 "bpftrace" => first_line("bpftrace", &["--version"]),
                 _ => package_version(name),
             };
@@ -124,6 +126,7 @@ impl Report {
                 if word.contains(' ') { format!("'{word}'") } else { word.clone() }
             };
             let options: Vec<_> = words[1..].iter().map(quote).collect();
+            let name = if name.starts_with("compare-") { "compare" } else { name };
             let command = [vec![name.to_owned()], options].concat().join(" ");
             let _ = writeln!(text, "- `{command}` ({version})");
         }
@@ -132,7 +135,15 @@ impl Report {
 
     /// `reading`: microseconds that it takes to read what a process has.
     pub fn samples(&mut self, samples: &Samples, reading: f64) {
-        let figure = |name, metric| samples.get(&(name, metric)).map(|figures| median(figures));
+        let figure = |name, metric| {
+            let median = samples.get(&(name, metric)).map(|figures| median(figures))?;
+            // A difference may be just below nothing, which looks like "-0.0".
+            Some(if metric == Metric::SlowdownPercent {
+                (median * 10.0).round() / 10.0 + 0.0
+            } else {
+                median
+            })
+        };
         let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
         let is_peer = |name: &str| ![US, JSON, DEMO, INSERTS, EMPTY].contains(&name);
         self.table += "| |";
