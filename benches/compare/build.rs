@@ -8,9 +8,8 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::contenders::us;
+use crate::contenders::{first_line, us};
 use crate::machine::program;
-use crate::report::first_line;
 use crate::watcher::Watcher;
 use crate::{median, progress};
 

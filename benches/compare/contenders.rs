@@ -1,6 +1,8 @@
 //! The programs that are compared.
 
 use std::env;
+use std::fmt::Write as _;
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
@@ -12,6 +14,31 @@ pub struct Contender {
     pub name: &'static str,
     pub commands: Vec<Vec<String>>,
     pub extent: Extent,
+}
+
+impl Contender {
+    /// Its commands, with the versions of their programs: a line each.
+    pub fn describe(&self) -> String {
+        let mut text = String::new();
+        for words in &self.commands {
+            let name = words[0].rsplit('/').next().unwrap_or_default();
+            let version = match name {
+                US => concat!("version ", env!("CARGO_PKG_VERSION")).into(),
+                "lesson" => "examples/lesson".into(),
+                _ if name.starts_with("compare-") => "this benchmark: floor.bpf.c".into(),
+                "bpftrace" => first_line("bpftrace", &["--version"]),
+                _ => package_version(name),
+            };
+            let quote = |word: &String| {
+                if word.contains(' ') { format!("'{word}'") } else { word.clone() }
+            };
+            let options: Vec<_> = words[1..].iter().map(quote).collect();
+            let name = if name.starts_with("compare-") { "compare" } else { name };
+            let command = [vec![name.to_owned()], options].concat().join(" ");
+            let _ = writeln!(text, "- `{command}` ({version})");
+        }
+        text
+    }
 }
 
 /// What is measured of it.
@@ -77,4 +104,19 @@ pub fn peers() -> Vec<Contender> {
         ("execsnoop + exitsnoop (bcc)", two("execsnoop-bpfcc", "exitsnoop-bpfcc")),
     ];
     peers.map(|(name, commands)| Contender { name, commands, extent: Extent::All }).into()
+}
+
+/// The first line that a command prints, or `unknown`.
+pub fn first_line(command: &str, args: &[&str]) -> String {
+    let output = Command::new(command).args(args).output();
+    let text =
+        output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into());
+    text.lines().next().unwrap_or("version unknown").to_owned()
+}
+
+/// The package that a program is from, with its version.
+fn package_version(program: &str) -> String {
+    let script = "path=$(command -v \"$0\") && package=$(dpkg-query -S \"$path\" 2>/dev/null) && \
+        dpkg-query -W \"${package%%:*}\" || rpm -qf \"$path\" || pacman -Qo \"$path\"";
+    first_line("sh", &["-c", script, program]).replace('\t', " ")
 }

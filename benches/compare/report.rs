@@ -3,14 +3,13 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::build::Builds;
 use crate::chart::{Panel, chart};
-use crate::contenders::{Contender, DEMO, EMPTY, INSERTS, JSON, US};
+use crate::contenders::{Contender, DEMO, EMPTY, INSERTS, JSON, US, first_line};
 use crate::machine::{cpus, meminfo_kib};
 use crate::more::{Growth, Idle, List, Lost};
 use crate::pipeline::Pipeline;
@@ -112,25 +111,7 @@ impl Report {
     }
 
     pub fn contender(&mut self, contender: &Contender) {
-        let mut text = String::new();
-        for words in &contender.commands {
-            let name = words[0].rsplit('/').next().unwrap_or_default();
-            let version = match name {
-                US => concat!("version ", env!("CARGO_PKG_VERSION")).into(),
-                "lesson" => "examples/lesson".into(),
-                _ if name.starts_with("compare-") => "this benchmark: floor.bpf.c".into(),
-                "bpftrace" => first_line("bpftrace", &["--version"]),
-                _ => package_version(name),
-            };
-            let quote = |word: &String| {
-                if word.contains(' ') { format!("'{word}'") } else { word.clone() }
-            };
-            let options: Vec<_> = words[1..].iter().map(quote).collect();
-            let name = if name.starts_with("compare-") { "compare" } else { name };
-            let command = [vec![name.to_owned()], options].concat().join(" ");
-            let _ = writeln!(text, "- `{command}` ({version})");
-        }
-        self.contenders.push((contender.name, text));
+        self.contenders.push((contender.name, contender.describe()));
     }
 
     /// `reading`: microseconds that it takes to read what a process has.
@@ -304,19 +285,4 @@ impl Report {
         }
         text
     }
-}
-
-/// The first line that a command prints, or `unknown`.
-pub fn first_line(command: &str, args: &[&str]) -> String {
-    let output = Command::new(command).args(args).output();
-    let text =
-        output.map_or(String::new(), |output| String::from_utf8_lossy(&output.stdout).into());
-    text.lines().next().unwrap_or("version unknown").to_owned()
-}
-
-/// The package that a program is from, with its version.
-fn package_version(program: &str) -> String {
-    let script = "path=$(command -v \"$0\") && package=$(dpkg-query -S \"$path\" 2>/dev/null) && \
-        dpkg-query -W \"${package%%:*}\" || rpm -qf \"$path\" || pacman -Qo \"$path\"";
-    first_line("sh", &["-c", script, program]).replace('\t', " ")
 }
