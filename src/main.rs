@@ -98,13 +98,13 @@ fn read(process_map: &impl MapCore) -> Result<Vec<Record>> {
     let mut records = Vec::with_capacity(keys.len());
     for keys in keys.chunks(AT_ONCE) {
         for key in keys {
-            let value =
-                process_map.lookup(key, MapFlags::ANY).context("could not read process_map")?;
-            records.push(decode::decode(key, &value.context("a record of process_map is gone")?)?);
+            let value = process_map.lookup(key, MapFlags::ANY).context("can't read process_map")?;
+            let value = value.context("another program deletes records of process_map")?;
+            records.push(decode::decode(key, &value)?);
         }
         process_map
             .delete_batch(&keys.concat(), keys.len() as u32, MapFlags::ANY, MapFlags::ANY)
-            .context("could not delete records of process_map")?;
+            .context("can't delete records of process_map")?;
     }
     Ok(records)
 }
