@@ -25,7 +25,7 @@ use crate::watcher::{Watcher, lines_of_storm};
 const MOST_INSTRUCTIONS: [(&str, usize); 9] = [
     ("exec_tp_btf", 268),
     ("exit_tp_btf", 252),
-    ("exec_tp", 273),
+    ("exec_tp", 285),
     ("exit_tp", 252),
     ("exec_tp_btf_2", 268),
     ("exit_tp_btf_2", 252),
