@@ -33,9 +33,10 @@ pub fn choose_hooks(
         true => preflight::preempts_tp_btf() && tracefs::is_readable(),
         false => reach_tracefs(verbose),
     };
+    let skips_one = if follows { preflight::preempts_tp_btf() } else { preflight::skips_tp_btf() };
     let twins = if preflight::has_typed_tp() && reaches_tracefs() {
         Twins::Tp
-    } else if if follows { preflight::preempts_tp_btf() } else { preflight::skips_tp_btf() } {
+    } else if skips_one {
         Twins::TpBtf
     } else {
         Twins::None
