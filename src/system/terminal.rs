@@ -164,6 +164,8 @@ impl Screen {
         let mut bytes = [0; 256];
         let count = match self.keys.as_ref().map(|keys| read(keys, &mut bytes)) {
             Some(Ok(count)) => count,
+            // A signal came while it looked; the next look finds the keys.
+            Some(Err(Errno::EINTR | Errno::EAGAIN)) => 0,
             Some(Err(_)) => {
                 self.keys = None; // the terminal is gone, or was taken away
                 0

@@ -114,6 +114,12 @@ fn in_a_time_namespace_events_come_at_once_and_times_and_ages_are_right() {
             let pid = process.pid();
             process.child.wait().expect("it ends");
             watcher.wait_for("an exit", |event| event["event"] == "exit" && event["pid"] == pid);
+            let old_pid = old.pid();
+            let lists_old = |line: &Value| {
+                let mut processes = line["processes"].as_array().into_iter().flatten();
+                processes.find(|process| process["pid"] == old_pid).cloned()
+            };
+            ages.wait_for("the old one", |line| lists_old(line).is_some());
             drop(old.child.stdin.take());
             old.child.wait().expect("it ends");
             let (run, ages) = (watcher.finish(), ages.finish());
@@ -124,9 +130,7 @@ fn in_a_time_namespace_events_come_at_once_and_times_and_ages_are_right() {
             }
             let exit = run.exit_of(old.pid());
             assert_eq!(exit["args"].as_array().map(Vec::len), Some(4), "it is not known: {exit}");
-            let processes = ages.events.iter().find(|event| event["event"] == "processes");
-            let processes = processes.expect("a view")["processes"].as_array().expect("an array");
-            let alive = processes.iter().find(|process| process["pid"] == old.pid()).expect("it");
+            let alive = ages.events.iter().find_map(lists_old).expect("it was seen");
             assert!(alive["age_ns"].as_u64().is_some_and(|ns| ns < 60_000_000_000), "{alive}");
             assert_now(&alive["start_time"]);
         };
