@@ -63,6 +63,11 @@ pub struct Options {
     #[arg(long)]
     pub ancestors: bool,
 
+    /// With -o json: each line tells its host, as `host_name` and `boot_id`, so that lines of many
+    /// machines can be put together
+    #[arg(long)]
+    pub host_fields: bool,
+
     /// Follow this process, and all that it starts from now on; may be given several times
     #[arg(long, value_name = "PID", conflicts_with = "pid", value_parser = pid,
           value_delimiter = ',', allow_negative_numbers = true)]
@@ -235,6 +240,10 @@ impl Options {
                 self.ancestors && self.view == View::Tree,
                 "--ancestors is for the other views: --view tree shows who started whom",
             ),
+            (
+                self.host_fields && !self.prints_json(),
+                "--host-fields is for -o json, and for --save FILE.jsonl",
+            ),
         ]
         .into_iter()
         .find_map(|(is_so, why)| is_so.then_some(why))
@@ -243,6 +252,11 @@ impl Options {
     /// Whether only a command, or some processes, are followed.
     pub fn follows(&self) -> bool {
         !self.command.is_empty() || !self.follow.is_empty()
+    }
+
+    fn prints_json(&self) -> bool {
+        let is_json = |saved: &Saved| matches!(saved.picture, Picture::Stream(Format::Json));
+        self.output == Format::Json || self.save.iter().any(is_json)
     }
 
     /// The files that are written.

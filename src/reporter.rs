@@ -89,7 +89,7 @@ impl Reporter {
     pub fn begin(&mut self) -> Result<()> {
         let Self { outlets, clock, begin, .. } = self;
         for outlet in outlets {
-            outlet.each(*clock, |report, out| report.begin(out, begin).map(|()| true))?;
+            outlet.begin(*clock, begin)?;
         }
         self.flush()
     }
@@ -349,6 +349,7 @@ fn outlets(options: &Options, started: u64, charset: Charset) -> Result<(Vec<Out
         live,
         started,
         ancestors: options.ancestors,
+        host_fields: options.host_fields,
     };
     // A command goes on to its end, so its watch does, too; and files are to be saved.
     let may_fail = has_command || !options.save.is_empty();

@@ -55,6 +55,8 @@ fn bad_input_of_every_kind_gets_one_clear_line() {
         (&["-n", "("], "not a regular expression: unclosed group"),
         (&["--exclude", "["], "not a regular expression: unclosed character class"),
         (&["--redact", "*"], "not a regular expression: repetition operator missing"),
+        (&["--host-fields"], "--host-fields is for -o json"),
+        (&["--host-fields", "-o", "ecs"], "--host-fields is for -o json"),
         (&["--exit-code", "256"], "not a code from 0 to 255, nor a range such as 1-127"),
         (&["--exit-code", "5-3"], "the range is empty"),
         (&["--exit-code", "one"], "not a code"),

@@ -30,6 +30,7 @@ pub mod events_json;
 pub mod events_table;
 pub mod fields;
 pub mod filter;
+pub mod host_fields;
 pub mod json;
 pub mod json_object;
 pub mod layout;
@@ -239,6 +240,8 @@ pub struct Choice {
     pub started: u64,
     /// Whether tables show all that is known of who started a process.
     pub ancestors: bool,
+    /// Whether each line of JSON tells its host.
+    pub host_fields: bool,
 }
 
 /// What is reported in one place.
@@ -249,12 +252,14 @@ pub struct Chosen {
     /// On the whole, at the end.
     pub tree: Option<Box<dyn TreeReport>>,
     pub charset: Charset,
+    /// Whether each line gets the fields of its host.
+    pub host_fields: bool,
 }
 
 /// The reports of a choice.
 pub fn chosen(choice: Choice) -> Chosen {
-    let Choice { format, view, totals, all, time, colour, charset, live, started, ancestors } =
-        choice;
+    let Choice { format, view, totals, all, time, colour, charset, live, started, .. } = choice;
+    let ancestors = choice.ancestors;
     let time = || columns::TimeColumn::new(time, started);
     let charset = match format {
         Format::Table => charset,
@@ -296,7 +301,8 @@ pub fn chosen(choice: Choice) -> Chosen {
         };
         reports.push(Box::new(command_totals::CommandTotals::new(as_json, colour)));
     }
-    Chosen { reports, tree, charset }
+    let host_fields = choice.host_fields && format == Format::Json;
+    Chosen { reports, tree, charset, host_fields }
 }
 
 /// What a file to save is to hold.

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Error, Result};
 use tempfile::TempPath;
 
+use super::charset::Charset;
+use super::host_fields::HostFields;
 use super::sink::Sink;
-use super::{Chosen, Output, Report, TreeReport};
+use super::{Begin, Chosen, Output, Report, TreeReport};
 use crate::process::record::ProcessId;
 use crate::process::wall_clock::WallClock;
 
@@ -19,6 +21,8 @@ use crate::process::wall_clock::WallClock;
 pub struct Outlet {
     sink: Sink,
     chosen: Chosen,
+    /// What each line gets, from the second one on: the first has it.
+    host_fields: Option<HostFields>,
     /// A file has a name of its own until it is whole.
     unfinished: Option<(TempPath, PathBuf)>,
     /// Where others go on without it, what has ended it.
@@ -29,7 +33,7 @@ pub struct Outlet {
 impl Outlet {
     /// Reports that go to a sink. `may_fail`: others go on if it takes no more.
     pub fn new(sink: Sink, chosen: Chosen, may_fail: bool) -> Self {
-        Self { sink, chosen, unfinished: None, failure: None, may_fail }
+        Self { sink, chosen, host_fields: None, unfinished: None, failure: None, may_fail }
     }
 
     /// Reports that become a file when they are whole.
@@ -87,6 +91,20 @@ impl Outlet {
         self.failure.is_none() && self.chosen.reports.iter_mut().fold(false, asks)
     }
 
+    /// Lets each report begin.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::each`].
+    pub fn begin(&mut self, clock: WallClock, begin: &Begin) -> Result<bool> {
+        self.each(clock, |report, out| report.begin(out, begin).map(|()| true))?;
+        self.attempt(|outlet| {
+            let has_fields = outlet.chosen.host_fields;
+            outlet.host_fields = has_fields.then(|| HostFields::of(begin)).transpose()?;
+            Ok(true)
+        })
+    }
+
     /// Gives something to each report, and tells whether any has printed it.
     ///
     /// # Errors
@@ -98,12 +116,14 @@ impl Outlet {
         mut give: impl FnMut(&mut dyn Report, &mut Output<'_>) -> io::Result<bool>,
     ) -> Result<bool> {
         self.attempt(|outlet| {
-            let Self { sink, chosen, .. } = outlet;
+            let Self { sink, chosen, host_fields, .. } = outlet;
             let mut is_printed = false;
-            for report in &mut chosen.reports {
-                is_printed |= give(report.as_mut(), &mut sink.output(clock, chosen.charset))?;
-            }
-            Ok(is_printed)
+            with_output(sink, host_fields, clock, chosen.charset, |out| {
+                for report in &mut chosen.reports {
+                    is_printed |= give(report.as_mut(), out)?;
+                }
+                Ok(is_printed)
+            })
         })
     }
 
@@ -117,11 +137,10 @@ impl Outlet {
         clock: WallClock,
         write: impl FnOnce(&dyn TreeReport, &mut Output<'_>) -> io::Result<()>,
     ) -> Result<bool> {
-        self.attempt(|Self { sink, chosen, .. }| match &chosen.tree {
-            Some(tree) => {
-                write(tree.as_ref(), &mut sink.output(clock, chosen.charset)).map(|()| true)
-            }
-            None => Ok(false),
+        self.attempt(|Self { sink, chosen, host_fields, .. }| {
+            let Some(tree) = &chosen.tree else { return Ok(false) };
+            with_output(sink, host_fields, clock, chosen.charset, |out| write(tree.as_ref(), out))?;
+            Ok(true)
         })
     }
 
@@ -168,5 +187,20 @@ impl Outlet {
             }
             result => result,
         }
+    }
+}
+
+/// Lets something be written to a sink, whose lines get the fields of their host.
+fn with_output<T>(
+    sink: &mut Sink,
+    host_fields: &mut Option<HostFields>,
+    clock: WallClock,
+    charset: Charset,
+    write: impl FnOnce(&mut Output<'_>) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut out = sink.output(clock, charset);
+    match host_fields {
+        Some(fields) => write(&mut Output { to: &mut fields.writer(out.to), ..out }),
+        None => write(&mut out),
     }
 }

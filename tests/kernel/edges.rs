@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufRead as _;
-use std::process::Stdio;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -15,10 +18,10 @@ use serde_json::Value;
 use crate::account::{
     KINDS, Summary, assert_summary_is_what_was_printed, children, crowd, print_result,
 };
-use crate::common::{Running, content, play};
+use crate::common::{Running, content, fdinfo, play, wait_until};
 use crate::support::{
-    Run, Watcher, here_or_in_guest, is_lost_exit, may_be_missed, own_machine, run_to_end,
-    share_machine,
+    Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, may_be_missed, own_machine, run_to_end,
+    share_machine, watcher_command,
 };
 
 /// UTC nanoseconds.
@@ -68,6 +71,23 @@ fn the_stream_begins_with_what_is_watched_and_ends_with_the_whole_account() {
         assert_eq!(missed, summary.missed_at_most);
         assert_eq!(end["unwritten"], 0);
         assert!(end["hidden"].as_u64().expect("a number") >= 3, "{end}");
+    }
+}
+
+#[test]
+fn each_line_tells_its_host_where_that_is_asked_for() {
+    let _machine = share_machine();
+    for options in [&["--view", "events", "--summary"][..], &["--view", "tree"]] {
+        let watcher = Watcher::start(&[options, &["--host-fields"]].concat());
+        run_to_end(&mut play(&["exit", "3"]));
+        let run = watcher.finish();
+        let [begin, _] = begin_and_end(&run);
+        assert!(run.events.len() >= 4, "{}", run.stdout);
+        for line in &run.events {
+            let host = ["host_name", "boot_id"].map(|field| &line[field]);
+            assert_eq!(host, ["host_name", "boot_id"].map(|field| &begin[field]), "{line}");
+            assert!(host[0].is_string(), "{line}");
+        }
     }
 }
 
@@ -172,6 +192,95 @@ fn a_watch_in_the_middle_of_a_storm_is_true_at_both_ends() {
     }
     print_result(&format!("{watches} watches in a storm, {within} processes within them"));
     assert!(within > here_or_in_guest(1000, 10), "no storm: {within}");
+}
+
+/// Refuses membarrier(2) to the calling process, as the kernel does where CPUs are set apart.
+fn refuse_membarrier() -> io::Result<()> {
+    let step = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let mut program = [
+        // The number is the first field of `struct seccomp_data`.
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_membarrier as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EINVAL as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the kernel copies the program before it returns.
+    match unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) }
+    {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// The program, to which membarrier(2) may be refused.
+fn command_that_may_be_refused(is_refused: bool) -> Command {
+    let mut command = watcher_command(Tracefs::Mounted, &["-o", "json"]);
+    // SAFETY: the closure makes one system call; it allocates nothing.
+    unsafe { command.pre_exec(move || if is_refused { refuse_membarrier() } else { Ok(()) }) };
+    command
+}
+
+#[test]
+fn a_watch_without_membarrier_is_true_at_both_ends() {
+    let _machine = own_machine();
+    let storm = LogStorm::start();
+    let pid = storm.process.pid();
+    let watches = here_or_in_guest(20, 3);
+    let runs: Vec<_> = (0..watches)
+        .map(|i| {
+            let watcher = Watcher::spawn(command_that_may_be_refused(true));
+            thread::sleep(Duration::from_millis(i * 17 % 300));
+            watcher.finish()
+        })
+        .collect();
+    let log = storm.end();
+    let mut within = 0;
+    for run in &runs {
+        assert_summary_is_what_was_printed(run);
+        within += assert_true_at_both_ends(run, pid, &log);
+    }
+    print_result(&format!("{watches} watches without membarrier, {within} processes within them"));
+    assert!(within > 0, "no storm");
+}
+
+#[test]
+fn the_hooks_go_before_the_account_where_membarrier_is_refused() {
+    let _machine = share_machine();
+    for is_refused in [false, true] {
+        let (stderr, theirs) = nix::unistd::pipe().expect("a pipe");
+        let stdout = tempfile::tempfile().expect("a file");
+        let mut command = command_that_may_be_refused(is_refused);
+        command.stdout(stdout.try_clone().expect("a descriptor"));
+        // One of its own, which does not wait: that of the program does.
+        let path = format!("/proc/self/fd/{}", theirs.as_raw_fd());
+        let mut open = File::options();
+        let mut ours = open.write(true).custom_flags(libc::O_NONBLOCK).open(path).expect("a pipe");
+        let mut watcher = Running::start(command.stderr(theirs));
+        drop(command);
+        let mut stderr = BufReader::new(File::from(stderr));
+        let mut line = String::new();
+        while !line.contains("watching") {
+            line.clear();
+            assert!(stderr.read_line(&mut line).expect("text") > 0, "it has ended");
+        }
+        // Now it can't print its account.
+        for size in [4096, 1] {
+            while ours.write(&vec![b'\n'; size]).is_ok() {}
+        }
+        watcher.signal(Signal::SIGINT);
+        let is_at_account = || {
+            content(&stdout).expect("a file").windows(13).any(|part| part == b"\"event\":\"end\"")
+        };
+        assert!(wait_until(is_at_account), "it never ends");
+        let links = fdinfo(watcher.pid()).iter().filter(|it| it.contains("link_id")).count();
+        assert_eq!(links == 0, is_refused, "{links} hooks");
+        drop(ours);
+        let mut account = String::new();
+        stderr.read_to_string(&mut account).expect("text");
+        assert!(account.contains("the map was at its fullest"), "{account}");
+        assert!(watcher.child.wait().expect("it is ours").success());
+    }
 }
 
 #[test]
