@@ -6,10 +6,16 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::Parser as _;
+use kernel_and_user_map::follow;
+use kernel_and_user_map::kernel::setup;
+use kernel_and_user_map::kernel::skel::KernelAndUserMapSkelBuilder;
+use kernel_and_user_map::options::Options;
 use libbpf_rs::skel::{OpenSkel as _, Skel as _, SkelBuilder as _};
 use libbpf_rs::{MapCore, MapFlags};
 
-use crate::{ROUNDS, median};
+use crate::machine::program;
+use crate::{ROUNDS, median, progress};
 
 /// The skeleton that build.rs generates from `floor.bpf.c`.
 #[allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used)]
@@ -69,6 +75,53 @@ pub fn reading() -> Result<f64> {
         figures.push(begun.elapsed().as_secs_f64() * 1e6 / PROCESSES as f64);
     }
     Ok(median(&figures))
+}
+
+/// Milliseconds from opening BPF programs to having them attached.
+pub struct Loading {
+    /// Two that do nothing.
+    pub empty_ms: f64,
+    /// The program's own, which is all that it does before it watches.
+    pub ours_ms: f64,
+}
+
+/// # Errors
+///
+/// When the kernel refuses them.
+pub fn loading() -> Result<Loading> {
+    let (mut empty, mut ours) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        progress(&format!("round {round} of {ROUNDS}: loading alone"));
+        empty.push(ms_to_load_empty()?);
+        ours.push(ms_to_load_ours()?);
+    }
+    Ok(Loading { empty_ms: median(&empty), ours_ms: median(&ours) })
+}
+
+fn ms_to_load_empty() -> Result<f64> {
+    let begun = Instant::now();
+    let mut object = MaybeUninit::uninit();
+    let mut open_skel = skel::FloorSkelBuilder::default().open(&mut object)?;
+    open_skel.progs.exec_insert.set_autoload(false);
+    open_skel.progs.exit_insert.set_autoload(false);
+    let mut skel = open_skel.load()?;
+    skel.attach()?;
+    Ok(begun.elapsed().as_secs_f64() * 1e3)
+}
+
+/// As `run` in src/main.rs.
+fn ms_to_load_ours() -> Result<f64> {
+    let options = Options::parse_from([program()]);
+    let begun = Instant::now();
+    let mut object = MaybeUninit::uninit();
+    let mut open_skel = KernelAndUserMapSkelBuilder::default().open(&mut object)?;
+    open_skel.maps.process_map.set_max_entries(options.max_entries)?;
+    options.wanted().configure(&mut open_skel, options.max_entries)?;
+    follow::configure(&mut open_skel, &options)?;
+    setup::choose_hooks(&mut open_skel, options.follows(), false);
+    let mut skel = open_skel.load()?;
+    skel.attach()?;
+    Ok(begun.elapsed().as_secs_f64() * 1e3)
 }
 
 /// As `read` in src/main.rs.

@@ -75,7 +75,7 @@ fn run() -> Result<()> {
     for contender in &contenders {
         report.contender(contender);
     }
-    report.samples(&samples, floor::reading()?);
+    report.samples(&samples, floor::reading()?, &floor::loading()?);
     match pipeline::pipeline() {
         Ok(pipeline) => report.pipeline(&pipeline),
         Err(error) => report.left_out("events a second without a kernel", &error),

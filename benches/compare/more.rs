@@ -11,7 +11,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
 use crate::common::{Running, count_bpf_runs};
-use crate::contenders::us;
+use crate::contenders::{INSERTS, least, us};
 use crate::machine::{self, Alive, cpus, room_for_processes, storm};
 use crate::rounds::{PARALLEL_STORM, STORM, lost_percent};
 use crate::watcher::{Memory, Watcher, cpu_ns_of_thread};
@@ -24,6 +24,8 @@ pub struct Growth {
     pub kernel_ns: f64,
     pub user_us: f64,
     pub lost_percent: f64,
+    /// What two inserts alone cost then.
+    pub inserts_ns: f64,
 }
 
 /// In turn, round after round, so that a machine that changes its speed does so for all.
@@ -31,7 +33,9 @@ pub fn growth() -> Result<Vec<Growth>> {
     // The machine holds as many as memory does, not as the usual limit of pids says.
     machine::set("kernel/pid_max", "131072")?;
     let room = room_for_processes()?;
-    let mut figures = BTreeMap::<u64, [Vec<f64>; 3]>::new();
+    let mut figures = BTreeMap::<u64, [Vec<f64>; 4]>::new();
+    let least = least()?;
+    let inserts = least.iter().find(|it| it.name == INSERTS).context("it is one of them")?;
     for round in 1..=ROUNDS {
         for alive in [0, 1_000, 20_000].map(|wanted| room.min(wanted)) {
             if figures.get(&alive).is_some_and(|f| f[0].len() == round) {
@@ -45,20 +49,28 @@ pub fn growth() -> Result<Vec<Growth>> {
             let (kernel, user) = (watcher.kernel_ns()?, watcher.cpu_ns()?);
             storm(STORM, 1);
             watcher.settle();
-            let [kernel_ns, user_us, lost] = figures.entry(alive).or_default();
+            let [kernel_ns, user_us, lost, inserts_ns] = figures.entry(alive).or_default();
             kernel_ns.push(ratio(watcher.kernel_ns()? - kernel, STORM));
             user_us.push(ratio(watcher.cpu_ns()? - user, STORM) / 1e3);
             drop(counting);
             storm(PARALLEL_STORM, 4 * cpus());
             lost.push(lost_percent(&watcher.stop()?, STORM + PARALLEL_STORM));
+            let watcher = Watcher::start(inserts)?;
+            let counting = count_bpf_runs();
+            let kernel = watcher.kernel_ns()?;
+            storm(STORM, 1);
+            inserts_ns.push(ratio(watcher.kernel_ns()? - kernel, STORM));
+            drop(counting);
+            watcher.stop()?;
             drop(others);
         }
     }
-    let row = |(alive, [kernel_ns, user_us, lost]): (u64, [Vec<f64>; 3])| Growth {
+    let row = |(alive, [kernel_ns, user_us, lost, inserts_ns]): (u64, [Vec<f64>; 4])| Growth {
         alive,
         kernel_ns: median(&kernel_ns),
         user_us: median(&user_us),
         lost_percent: lost.into_iter().fold(0.0, f64::max),
+        inserts_ns: median(&inserts_ns),
     };
     Ok(figures.into_iter().map(row).collect())
 }

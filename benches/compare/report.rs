@@ -10,6 +10,7 @@ use anyhow::Result;
 use crate::build::Builds;
 use crate::chart::{Panel, chart};
 use crate::contenders::{Contender, DEMO, EMPTY, INSERTS, JSON, US, first_line};
+use crate::floor::Loading;
 use crate::machine::{cpus, meminfo_kib};
 use crate::more::{Growth, Idle, List, Lost};
 use crate::pipeline::Pipeline;
@@ -25,6 +26,8 @@ pub enum Metric {
     UserUs,
     SlowdownPercent,
     PeakMib,
+    /// What of it are pages of files.
+    FileMib,
     MapMib,
     FirstEventMs,
     /// From Ctrl-C to the account, which the others have not; from there to the end; and both.
@@ -35,11 +38,12 @@ pub enum Metric {
 }
 
 impl Metric {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::KernelNs,
         Self::UserUs,
         Self::SlowdownPercent,
         Self::PeakMib,
+        Self::FileMib,
         Self::MapMib,
         Self::FirstEventMs,
         Self::AccountMs,
@@ -55,6 +59,7 @@ impl Metric {
             Self::UserUs => ("CPU time of the watcher per process", "µs", 1),
             Self::SlowdownPercent => ("slowdown of the storm", "%", 1),
             Self::PeakMib => ("peak memory of the watcher", "MiB", 1),
+            Self::FileMib => ("pages of files in it", "MiB", 1),
             Self::MapMib => ("kernel memory of its maps", "MiB", 1),
             Self::FirstEventMs => ("start to first event on a terminal", "ms", 0),
             Self::AccountMs => ("Ctrl-C to the account", "ms", 0),
@@ -115,7 +120,7 @@ impl Report {
     }
 
     /// `reading`: microseconds that it takes to read what a process has.
-    pub fn samples(&mut self, samples: &Samples, reading: f64) {
+    pub fn samples(&mut self, samples: &Samples, reading: f64, loading: &Loading) {
         let figure = |name, metric| {
             let median = samples.get(&(name, metric)).map(|figures| median(figures))?;
             // A difference may be just below nothing, which looks like "-0.0".
@@ -161,7 +166,7 @@ impl Report {
             let _ =
                 writeln!(self.spread, "| {what} | {least:.digits$} to {most:.digits$} {unit} |");
         }
-        self.targets.side_by_side(&figure, reading);
+        self.targets.side_by_side(&figure, reading, loading);
         let charted = [Metric::KernelNs, Metric::UserUs, Metric::PeakMib, Metric::FirstEventMs];
         let names: Vec<_> = names.into_iter().filter(|&name| name == US || is_peer(name)).collect();
         self.chart = chart(
@@ -183,13 +188,13 @@ impl Report {
     }
 
     pub fn growth(&mut self, rows: &[Growth]) {
-        self.more += "## Cost and processes alive\n\nThe others were started while it watched, so it knows of each. The last column is\nfor a storm of several at a time among them, in the worst round.\n\n\
-            | other processes alive | kernel, per process | watcher, per process | events lost |\n|---:|---:|---:|---:|\n";
+        self.more += "## Cost and processes alive\n\nThe others were started while it watched, so it knows of each. What was lost is\nof a storm of several at a time among them, in the worst round.\n\n\
+            | other processes alive | kernel, per process | watcher, per process | events lost | two inserts alone |\n|---:|---:|---:|---:|---:|\n";
         for row in rows {
             let _ = writeln!(
                 self.more,
-                "| {} | {:.0} ns | {:.1} µs | {:.2} % |",
-                row.alive, row.kernel_ns, row.user_us, row.lost_percent
+                "| {} | {:.0} ns | {:.1} µs | {:.2} % | {:.0} ns |",
+                row.alive, row.kernel_ns, row.user_us, row.lost_percent, row.inserts_ns
             );
         }
         self.more.push('\n');

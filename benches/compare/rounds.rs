@@ -54,19 +54,20 @@ pub fn side_by_side(contenders: &[Contender]) -> Result<Samples> {
 /// The seconds that the storm took.
 fn one_after_the_other(contender: &Contender, note: &mut impl FnMut(Metric, f64)) -> Result<f64> {
     let watcher = Watcher::start(contender)?;
+    let (before, mut processes) = (watcher.cpu_ns()?, TIMED_STORM);
     if contender.extent != Extent::UserSpace {
         let counting = count_bpf_runs();
         let before = watcher.kernel_ns()?;
         storm(STORM, 1);
         note(Metric::KernelNs, ratio(watcher.kernel_ns()? - before, STORM));
         drop(counting);
-        watcher.settle();
+        processes += STORM;
     }
-    let before = watcher.cpu_ns()?;
     let watched = storm(TIMED_STORM, 1).as_secs_f64();
     if ![EMPTY, INSERTS].contains(&contender.name) {
         watcher.settle();
-        note(Metric::UserUs, ratio(watcher.cpu_ns()? - before, TIMED_STORM) / 1e3);
+        note(Metric::UserUs, ratio(watcher.cpu_ns()? - before, processes) / 1e3);
+        note(Metric::FileMib, ratio(watcher.file_kib()?, 1024));
         note(Metric::PeakMib, ratio(watcher.peak_kib()?, 1024));
         note(Metric::MapMib, ratio(watcher.map_bytes()?, 1 << 20));
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::build::Builds;
 use crate::contenders::{DEMO, EMPTY, INSERTS, JSON, PEER, US};
+use crate::floor::Loading;
 use crate::more::{Growth, Idle};
 use crate::pipeline::Pipeline;
 use crate::report::Metric;
@@ -35,11 +36,12 @@ impl Targets {
     }
 
     /// `figure`: the median of a contender, if it was measured. `reading`: microseconds that it
-    /// takes to read what a process has.
+    /// takes to read what a process has. `loading`: what that takes alone.
     pub fn side_by_side(
         &mut self,
         figure: &impl Fn(&'static str, Metric) -> Option<f64>,
         reading: f64,
+        loading: &Loading,
     ) {
         let floor_of = |name, metric, unit: &str| {
             figure(name, metric).map_or_else(String::new, |it| format!("{name}: {it:.1} {unit}"))
@@ -68,9 +70,25 @@ impl Targets {
             self.add("slowdown of a storm", measured, &target, ours <= theirs + 1.0, &floor);
         }
         let end = floor_of(DEMO, Metric::EndMs, "ms");
-        let memory = floor_of(DEMO, Metric::PeakMib, "MiB");
+        let of_files = |name| figure(name, Metric::FileMib).unwrap_or(f64::NAN);
+        let memory = format!(
+            "pages of files: {:.1} MiB; {}, of which pages of files {:.1}",
+            of_files(US),
+            floor_of(DEMO, Metric::PeakMib, "MiB"),
+            of_files(DEMO)
+        );
+        let Loading { empty_ms, ours_ms } = loading;
+        let start = format!(
+            "to load and attach empty programs: {empty_ms:.0} ms, those of {US}: {ours_ms:.0} ms; a record waits 20 ms"
+        );
         for (what, metric, unit, most, floor) in [
-            ("start to first event on a terminal", Metric::FirstEventMs, "ms", 60.0, ""),
+            (
+                "start to first event on a terminal",
+                Metric::FirstEventMs,
+                "ms",
+                60.0,
+                start.as_str(),
+            ),
             ("Ctrl-C to the account", Metric::AccountMs, "ms", 30.0, ""),
             ("the account to the end of the program", Metric::RestMs, "ms", 100.0, &end),
             ("peak memory, table, storm", Metric::PeakMib, "MiB", 4.5, &memory),
@@ -99,7 +117,7 @@ impl Targets {
 
     pub fn builds(&mut self, builds: &Builds) {
         for (what, percent) in builds.ours() {
-            self.at_most(&what, percent, "%", 0.5, "");
+            self.at_most(&what, percent, "%", 0.5, &builds.floor());
         }
     }
 
@@ -115,12 +133,13 @@ impl Targets {
         let (Some(none), Some(many)) = (rows.first(), rows.last()) else { return };
         let kernel = (many.kernel_ns / none.kernel_ns - 1.0) * 100.0;
         let user = (many.user_us / none.user_us - 1.0) * 100.0;
+        let inserts = (many.inserts_ns / none.inserts_ns - 1.0) * 100.0;
         self.add(
             &format!("growth from 0 to {} processes alive", many.alive),
             format!("{kernel:+.0} % kernel, {user:+.0} % watcher"),
             "≤ 10 %",
             kernel <= 10.0 && user <= 10.0,
-            "",
+            &format!("{INSERTS}: {inserts:+.0} %"),
         );
         let what = format!("events lost, {} processes alive, full storm", many.alive);
         self.at_most(&what, many.lost_percent, "%", 0.0, "");

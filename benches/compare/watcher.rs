@@ -85,22 +85,26 @@ impl Watcher {
 
     /// The most memory it had at once, in KiB.
     pub fn peak_kib(&self) -> Result<u64> {
+        self.status("VmHWM:")
+    }
+
+    /// What it has of files: its programs and their libraries, in KiB.
+    pub fn file_kib(&self) -> Result<u64> {
+        self.status("RssFile:")
+    }
+
+    fn status(&self, name: &str) -> Result<u64> {
         self.sum(|part| {
             let status = fs::read_to_string(format!("/proc/{}/status", part.process.pid()))?;
-            field(&status, "VmHWM:").context("/proc/PID/status has VmHWM")
+            field(&status, name).with_context(|| format!("/proc/PID/status: {name}"))
         })
     }
 
     /// What it has now.
     pub fn memory(&self) -> Result<Memory> {
-        let pid = self.pids().next().context("it runs")?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let kib = |name| field(&status, name).with_context(|| format!("/proc/PID/status: {name}"));
-        Ok(Memory {
-            peak_kib: kib("VmHWM:")?,
-            file_kib: kib("RssFile:")?,
-            anonymous_kib: kib("RssAnon:")?,
-        })
+        let [peak_kib, file_kib, anonymous_kib] =
+            [self.peak_kib()?, self.file_kib()?, self.status("RssAnon:")?];
+        Ok(Memory { peak_kib, file_kib, anonymous_kib })
     }
 
     /// Kernel memory of its maps, in bytes.
