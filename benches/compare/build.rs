@@ -12,7 +12,7 @@ use crate::common::count_bpf_runs;
 use crate::contenders::{first_line, us};
 use crate::machine::{cpus, program};
 use crate::watcher::Watcher;
-use crate::{median, progress};
+use crate::{median, progress, to_tenths};
 
 /// Of the list in tests/builds/projects, and how often it is built in a row, for some 6 to 9 s in all.
 /// The others are measured with the first only.
@@ -241,7 +241,7 @@ impl Builds {
             }
             let slowdowns = self.slowdowns(name);
             let [least, most] = range(&slowdowns);
-            let slower = median(&slowdowns);
+            let slower = to_tenths(median(&slowdowns));
             let _ = writeln!(text, "{slower:.1} % | {least:.1} to {most:.1} % |");
         }
         let _ = writeln!(

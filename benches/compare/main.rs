@@ -113,3 +113,8 @@ pub fn median(figures: &[f64]) -> f64 {
         _ => f64::midpoint(sorted[middle - 1], sorted[middle]),
     }
 }
+
+/// Rounded: a difference may be just below nothing, which looks like "-0.0".
+fn to_tenths(figure: f64) -> f64 {
+    (figure * 10.0).round() / 10.0 + 0.0
+}

@@ -17,7 +17,7 @@ use crate::pipeline::Pipeline;
 use crate::rounds::Samples;
 use crate::targets::Targets;
 use crate::watcher::Memory;
-use crate::{ROUNDS, median, progress};
+use crate::{ROUNDS, median, progress, to_tenths};
 
 /// What is measured of every contender. Less is better in all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,12 +123,7 @@ impl Report {
     pub fn samples(&mut self, samples: &Samples, reading: f64, loading: &Loading) {
         let figure = |name, metric| {
             let median = samples.get(&(name, metric)).map(|figures| median(figures))?;
-            // A difference may be just below nothing, which looks like "-0.0".
-            Some(if metric == Metric::SlowdownPercent {
-                (median * 10.0).round() / 10.0 + 0.0
-            } else {
-                median
-            })
+            Some(if metric == Metric::SlowdownPercent { to_tenths(median) } else { median })
         };
         let names: Vec<_> = self.contenders.iter().map(|(name, _)| *name).collect();
         let is_peer = |name: &str| ![US, JSON, DEMO, INSERTS, EMPTY].contains(&name);

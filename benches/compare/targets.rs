@@ -8,6 +8,7 @@ use crate::floor::Loading;
 use crate::more::{Growth, Idle};
 use crate::pipeline::Pipeline;
 use crate::report::Metric;
+use crate::to_tenths;
 
 struct Target {
     what: String,
@@ -31,7 +32,7 @@ impl Targets {
     }
 
     fn at_most(&mut self, what: &str, ours: f64, unit: &str, most: f64, floor: &str) {
-        let measured = format!("{ours:.1} {unit}");
+        let measured = format!("{:.1} {unit}", to_tenths(ours));
         self.add(what, measured, &format!("≤ {most} {unit}"), ours <= most, floor);
     }
 
