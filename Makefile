@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 RUST_SOURCES := $(wildcard src tests benches examples build build.rs)
 C_SOURCES = $(shell find $(filter-out benches build build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')
 ACTOR := $(wildcard tests/actor.c tests/actor/*.c)
-SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples packaging) .ci .cargo)
+SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples packaging fleet) .ci .cargo)
 
 .PHONY: all
 all: packages ## Install what is missing to build (it says how), then build (the default)
@@ -67,6 +67,11 @@ test-soak: all ## Run a million processes among 20,000 others (as root, some min
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm
 	@scripts/install-packages test
 	tests/kernels/run
+
+.PHONY: test-fleet
+test-fleet: all ## Test fleet/ with syslog-ng and ClickHouse, and 600,000 processes (as root, some minutes)
+	@scripts/install-packages fleet
+	.cargo/as-root tests/fleet/run
 
 .PHONY: bench
 bench: all ## Compare with other tools (as root, a quarter of an hour), and write docs/benchmarks.md
