@@ -59,7 +59,8 @@ CREATE TABLE IF NOT EXISTS kernel_and_user_map.lines
     missed_exits_at_most UInt64
 ) ENGINE = Null;
 
--- Each exec and each exit, for "one host, one time".
+-- Each exec and each exit, for "one host, one time". `time` follows from `time_ns`. It is in the key
+-- since a current server with FINAL leaves days out only by what is there.
 CREATE TABLE IF NOT EXISTS kernel_and_user_map.events
 (
     host_name String,
@@ -93,7 +94,7 @@ CREATE TABLE IF NOT EXISTS kernel_and_user_map.events
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(time)
-ORDER BY (host_name, time_ns, boot_id, pid, start_time_ns, exec_id, event);
+ORDER BY (host_name, time, time_ns, boot_id, pid, start_time_ns, exec_id, event);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS kernel_and_user_map.lines_to_events
 TO kernel_and_user_map.events AS
@@ -139,7 +140,7 @@ CREATE TABLE IF NOT EXISTS kernel_and_user_map.events_by_command
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMMDD(time)
-ORDER BY (comm, time_ns, host_name, boot_id, pid, start_time_ns, exec_id, event);
+ORDER BY (comm, time, time_ns, host_name, boot_id, pid, start_time_ns, exec_id, event);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS kernel_and_user_map.lines_to_events_by_command
 TO kernel_and_user_map.events_by_command AS
@@ -181,7 +182,7 @@ CREATE TABLE IF NOT EXISTS kernel_and_user_map.watch_lines
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(time)
-ORDER BY (host_name, time_ns, boot_id, event);
+ORDER BY (host_name, time, time_ns, boot_id, event);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS kernel_and_user_map.lines_to_watch_lines
 TO kernel_and_user_map.watch_lines AS
@@ -228,7 +229,8 @@ FROM kernel_and_user_map.events
 GROUP BY host_name, boot_id, pid, start_time_ns, exec_id;
 
 -- Watches: each `begin` with its `end`. One without an end goes on, or was killed: then another
--- begin of its host follows (`was_killed`), or the host is silent.
+-- begin of its host follows (`was_killed`), or the host is silent. `over_by` is the time of what
+-- follows, 1970 where nothing does. For one watcher a host.
 CREATE VIEW IF NOT EXISTS kernel_and_user_map.watches AS
 SELECT
     host_name,
@@ -237,7 +239,7 @@ SELECT
     toDateTime(intDiv(begin.1, 1000000000), 'UTC') AS begin_time,
     next.2 = 'end' AS has_end,
     next.2 = 'begin' AS was_killed,
-    if(next.2 = 'end', toDateTime(intDiv(next.1, 1000000000), 'UTC'), toDateTime(0, 'UTC')) AS end_time,
+    toDateTime(intDiv(next.1, 1000000000), 'UTC') AS over_by,
     next.5 AS reported,
     next.6 AS lost
 FROM

@@ -32,6 +32,8 @@ class Engine:
 
 def through_otel(engine, checks):
     """Lines that come by the table of the OpenTelemetry Collector."""
+    queries.make_anew(engine)
+    engine.insert(sample.text(sample.lines()))
     engine.run(f"""CREATE TABLE {queries.DATABASE}.otel_logs (Timestamp DateTime64(9), Body String)
         ENGINE = MergeTree ORDER BY Timestamp""")
     view = queries.CLICKHOUSE.parent / "otel-collector" / "otel_logs.sql"
