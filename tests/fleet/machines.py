@@ -450,7 +450,6 @@ def main():
     server.start()
     say("ClickHouse " + server.run("SELECT version()").strip())
     queries.check(server, checks)
-    queries.old_days(server, checks)
     server.run("DROP DATABASE kernel_and_user_map")
     with open(queries.CLICKHOUSE / "schema.sql", "rb") as schema:
         run("clickhouse-client", "--host", "10.77.0.1", "--multiquery", stdin=schema)
