@@ -239,11 +239,11 @@ class Host:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
     def told(self):
-        """All lines of its watchers, as objects; one that is being written is left out."""
+        """All lines of its watchers, as objects; one that is not whole is left out."""
         files = [*self.folder.glob("events.jsonl.*"), self.log]
         for file in files:
             with open(file, encoding="utf-8") as lines:
-                yield from (json.loads(line) for line in lines if line.endswith("\n"))
+                yield from (json.loads(line) for line in lines if line.endswith("}\n"))
 
     def ended(self):
         """The sum of the `end` lines."""
@@ -357,6 +357,8 @@ def losses_and_ends(server, hosts):
     lossy.watcher.send_signal(signal.SIGCONT)
     wait_for("the loss", lambda: any(it["event"] == "loss" for it in lossy.told()))
     killed.kill_watcher()
+    with open(killed.log, "a", encoding="utf-8") as log:
+        log.write('{"host_name":"web2","boot_id":null,"event":"exec","ti')  # as a full disk cuts it
     killed.watch()
     for host in hosts:
         host.end_watch()
