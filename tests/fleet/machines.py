@@ -32,7 +32,7 @@ HOSTS = ("web1", "web2", "db1")
 PREFIX = f"kum-fleet-{os.getpid()}-"  # two runs at once do not meet
 URL = "http://10.77.0.1:8123"
 PROCESSES = 100_000  # of one storm on each host
-SMALL_BUFFER = 4 << 20  # bytes, of the shipper whose link is cut
+SMALL_BUFFER = 8 << 20  # bytes, of the shipper whose link is cut; half of it is for what is on its way
 PATIENCE = 300  # seconds until something is taken for broken
 CLONE_NEWNET = 0x40000000
 
@@ -176,7 +176,7 @@ class Host:
         conf = SHIPPER.read_text()
         for define, value in (("server", URL), ("password", "test"), ("log", self.log),
                               ("buffer", folder), ("buffer_bytes", buffer_bytes),
-                              ("reserved_bytes", buffer_bytes // 4)):
+                              ("reserved_bytes", buffer_bytes // 2)):
             conf, count = re.subn(rf'(@define kernel_and_user_map_{define}) ".*"',
                                   rf'\1 "{value}"', conf)
             assert count == 1, define
@@ -219,6 +219,15 @@ class Host:
 
     def shipper_said(self):
         return (self.folder / "shipper.err").read_text()[-1500:]
+
+    def shipper_counts(self, kind):
+        """A count of its destination, such as `dropped`: nothing else tells of a line that it drops."""
+        told = run("syslog-ng-ctl", "stats", f"--control={self.folder}/control",
+                   capture_output=True, text=True).stdout.splitlines()
+        found = [line.rsplit(";", 1)[1] for line in told
+                 if line.startswith("dst.http") and f";{kind};" in line]
+        assert found, kind
+        return sum(map(int, found))
 
     def kill_shipper(self):
         self.shipper.kill()
@@ -280,6 +289,16 @@ def storms(hosts, count):
     return lambda: [process.wait() for process in processes]
 
 
+def missing(server, host):
+    """Events of its logs that the server has not."""
+    fields = ("pid", "start_time_ns", "exec_id", "event", "time_ns")
+    there = set(map(tuple, queries.rows(server.run(
+        f"SELECT {', '.join(fields)} FROM kernel_and_user_map.events "
+        f"WHERE host_name = '{host.name}' FORMAT TabSeparated"))))
+    return [line for line in host.told() if line["event"] in ("exec", "exit")
+            and tuple(str(line[field]) for field in fields) not in there]
+
+
 def compare(server, hosts, what):
     """Waits until all has arrived; then it is what the machines told, and none twice."""
     expected = {host.name: host.ended() for host in hosts}
@@ -290,11 +309,15 @@ def compare(server, hosts, what):
         say(str(error))
         for host in hosts:
             say(f"the shipper of {host.name} says: {host.shipper_said()}")
+            lost = missing(server, host)
+            say(f"of {host.name} {len(lost)} are missing, such as {lost[:3]}")
     checks.equal(f"{what}: the server has what the watchers told", server.counts(), expected)
     keys = "count(), uniqExact(host_name, boot_id, pid, start_time_ns, exec_id, event)"
     told = server.run(f"SELECT {keys} FROM kernel_and_user_map.events FINAL FORMAT TabSeparated")
     total = str(sum(expected.values()))
     checks.equal(f"{what}: none twice", queries.rows(told), [[total, total]])
+    dropped = {host.name: host.shipper_counts("dropped") for host in hosts}
+    checks.equal(f"{what}: no shipper has dropped a line", dropped, dict.fromkeys(dropped, 0))
 
 
 def undisturbed(server, hosts):
