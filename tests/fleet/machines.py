@@ -208,7 +208,8 @@ class Host:
 
     def ship(self):
         self.shipper = self.inside(
-            "syslog-ng", "--foreground", "--no-caps", f"--cfgfile={self.folder}/syslog-ng.conf",
+            "syslog-ng", "--foreground", "--stderr", "--no-caps",
+            f"--cfgfile={self.folder}/syslog-ng.conf",
             f"--persist-file={self.folder}/persist", f"--control={self.folder}/control",
             f"--pidfile={self.folder}/pid",
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -221,7 +222,7 @@ class Host:
         return (self.folder / "shipper.err").read_text()[-1500:]
 
     def shipper_counts(self, kind):
-        """A count of its destination, such as `dropped`: nothing else tells of a line that it drops."""
+        """A count of its destination, such as `dropped`."""
         told = run("syslog-ng-ctl", "stats", f"--control={self.folder}/control",
                    capture_output=True, text=True).stdout.splitlines()
         found = [line.rsplit(";", 1)[1] for line in told
