@@ -12,6 +12,7 @@ takes three minutes or four, and ends all that it has started.
 import atexit
 import contextlib
 import ctypes
+import gzip
 import json
 import os
 import pathlib
@@ -419,9 +420,22 @@ def sent_again(server, hosts):
         env={**os.environ, "CONF": str(host.folder / "syslog-ng.conf")})
     packed.unlink()
     checks.equal("what was sent again", server.counts(), {host.name: host.ended()})
-    refused = subprocess.run([RESEND, first], check=False, stderr=subprocess.DEVNULL, env={
-        **os.environ, "CONF": str(host.folder / "wrong.conf")})
-    checks.equal("resend without a server is an error", refused.returncode, 1)
+
+    def status(conf, file):
+        return subprocess.run([RESEND, file], check=False, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "CONF": str(conf)}).returncode
+
+    whole = (host.folder / "syslog-ng.conf").read_text()
+    nobody = host.folder / "nobody.conf"
+    nobody.write_text(whole.replace(URL, "http://10.77.0.1:1"))
+    refused = host.folder / "refused.conf"
+    refused.write_text(whole.replace('password "test"', 'password "wrong"'))
+    damaged = host.folder / "damaged.gz"
+    damaged.write_bytes(gzip.compress(first.read_bytes())[:-100])
+    checks.equal("resend tells of no server, a wrong password and a damaged file", [
+        status(nobody, first), status(refused, first),
+        status(host.folder / "syslog-ng.conf", damaged)], [1, 1, 1])
+    checks.equal("what was sent a third time", server.counts(), {host.name: host.ended()})
 
 
 def costs(server, hosts):
