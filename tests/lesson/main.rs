@@ -11,8 +11,8 @@
 //!
 //! Blanks count as one blank. What differs from run to run is named before a `text` block:
 //! `<!-- varies: 7331 "568 µs" 3<50 74>0 -->`. Where the document shows 7331 another number
-//! may stand, but the same at each place, and not one that stands for another word; for "568 µs"
-//! any two words; 3 is a number below 50, 74 one above 0.
+//! may stand, but the same at each place; for "568 µs" any two words; 3 is a number below 50, 74 one
+//! above 0. Whole numbers without a bound are names (pids, keys): no two of them become one.
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
