@@ -6,7 +6,7 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::common::{Running, actor, play};
+use crate::common::{Running, actor, play, wait_until};
 use crate::support::{Run, Tracefs, Watcher, run_to_end, share_machine, short, watcher_command};
 
 /// The pids with events, out of these, and how many each has.
@@ -87,12 +87,11 @@ fn the_processes_alive_are_listed_newest_last() {
     let lists = |list: &Value, pid: u32| {
         list["processes"].as_array().into_iter().flatten().position(|row| row["pid"] == pid)
     };
-    for watcher in [&watcher, &all] {
-        watcher.wait_for("both processes", |list| {
-            lists(list, first.pid()).is_some() && lists(list, second.pid()).is_some()
-        });
-    }
     let pids = [before.pid(), first.pid(), second.pid()];
+    watcher.wait_for("both", |list| pids[1..].iter().all(|&pid| lists(list, pid).is_some()));
+    // Among many processes, it takes a while to look at all that were running before.
+    let has_all = |list: &Value| pids.iter().all(|&pid| lists(list, pid).is_some());
+    all.wait_for("all three", has_all);
     drop([before, first, second]);
     for watcher in [&watcher, &all] {
         let mut seen = 0;
@@ -104,9 +103,8 @@ fn the_processes_alive_are_listed_newest_last() {
     }
     let (run, run_all) = (watcher.finish(), all.finish());
     assert!(run.events.iter().all(|list| lists(list, pids[0]).is_none()), "not without --all");
-    // On one CPU, the second may reach its exec before the first: not any list has all of them.
-    let has_all = |list: &&Value| pids.iter().all(|&pid| lists(list, pid).is_some());
-    let list = run_all.events.iter().find(has_all).expect("a list of all three");
+    // On one CPU, the second may reach its exec before the first: not any list has both.
+    let list = run_all.events.iter().find(|list| has_all(list)).expect("a list of all three");
     let at = pids.map(|pid| lists(list, pid).expect("listed"));
     assert!(at.is_sorted(), "{at:?}");
     let row = &list["processes"][at[1]];
@@ -117,11 +115,11 @@ fn the_processes_alive_are_listed_newest_last() {
 #[test]
 fn the_list_of_processes_is_a_block_with_a_time_in_a_pipe() {
     let _machine = share_machine();
-    let options = ["--view", "processes", "--period", "0.1", "--duration", "0.5", "-t", "utc"];
+    let options = ["--view", "processes", "--all", "--period", "0.1", "-t", "utc"];
     let _listed = Running::start(&mut play(&["sleep", "block"]));
-    let mut options = options.to_vec();
-    options.push("--all");
-    let run = Watcher::spawn(watcher_command(Tracefs::Mounted, &options)).wait();
+    let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &options));
+    assert!(wait_until(|| watcher.stdout().contains("sleep block")), "{}", watcher.stdout());
+    let run = watcher.finish();
     let mut lines = run.stdout.lines();
     assert_eq!(lines.next().map(|time| time.matches(':').count()), Some(2), "{}", run.stdout);
     assert_eq!(
@@ -130,7 +128,6 @@ fn the_list_of_processes_is_a_block_with_a_time_in_a_pipe() {
         "{}",
         run.stdout
     );
-    assert!(run.stdout.contains("sleep block"));
     assert!(!run.stdout.contains('\x1b'));
 }
 
