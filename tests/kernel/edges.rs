@@ -2,7 +2,7 @@
 //! of a storm and among many others, too.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::account::{
     KINDS, Summary, assert_summary_is_what_was_printed, children, crowd, print_result,
 };
-use crate::common::{Running, content, fdinfo, play, wait_until};
+use crate::common::{Running, content, fdinfo, field, play, wait_until};
 use crate::support::{
     Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, may_be_missed, own_machine, run_to_end,
     share_machine, watcher_command,
@@ -55,7 +55,7 @@ fn the_stream_begins_with_what_is_watched_and_ends_with_the_whole_account() {
             ("kernel_release", "osrelease"),
             ("boot_id", "random/boot_id"),
         ] {
-            let text = std::fs::read_to_string(format!("/proc/sys/kernel/{file}"));
+            let text = fs::read_to_string(format!("/proc/sys/kernel/{file}"));
             assert_eq!(begin[field], text.expect("a file of the kernel").trim_end());
         }
         assert_eq!(begin["filter"], serde_json::json!({"name": ["actor"], "failed": true}));
@@ -128,6 +128,11 @@ impl LogStorm {
         });
         known.collect()
     }
+}
+
+/// Of the whole machine, since its boot: `processes` of proc_stat(5).
+fn forks() -> u64 {
+    field(&fs::read_to_string("/proc/stat").expect("a file"), "processes").expect("a line")
 }
 
 /// A process may be on either side of a begin or an end, if it is so near. (Two clocks.)
@@ -316,7 +321,9 @@ fn a_loss_among_many_others_leads_to_no_other_loss() {
     thread::sleep(Duration::from_millis(500));
     let stopped_at = Timestamp::now().as_nanosecond();
     watcher.stop();
-    thread::sleep(Duration::from_millis(here_or_in_guest(300, 1000)));
+    // At two events each, twice what the map holds.
+    let enough = forks() + entries;
+    assert!(wait_until(|| forks() >= enough), "the storm stands still");
     watcher.signal(Signal::SIGCONT);
     let continued_at = Timestamp::now().as_nanosecond();
     thread::sleep(Duration::from_secs(2));

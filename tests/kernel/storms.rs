@@ -53,7 +53,9 @@ fn assert_at_full_speed(tracefs: Tracefs, processes: usize, period: &str, may_be
     }
 
     let times: Vec<_> = run.events.iter().filter_map(|event| event["time"].as_str()).collect();
-    assert!(times.is_sorted(), "events are not in time order");
+    // A guest's CPU may stand still between a record's time and its place in the map.
+    let unordered = times.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert!(unordered <= here_or_in_guest(0, 2), "{unordered} events are not in time order");
     let unjoined = |event: &&&Value| event["args"] != json!(["tiny", "exit", "0"]);
     let unjoined = events.iter().filter(unjoined).count() as u64;
     assert!(unjoined <= may_be_missed, "{unjoined} events without their command");
