@@ -249,10 +249,28 @@ class Host:
             ["sh", "-c", script, self.cgroup / "cgroup.procs", self.actor, *map(str, words)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
+    def files(self):
+        """Its logs, the oldest first."""
+        rotated = (self.folder / f"events.jsonl.{number + 1}" for number in range(self.rotated))
+        return [*rotated, *([self.log] if self.log.exists() else [])]
+
+    def lines(self):
+        """How many its logs have."""
+        return sum(file.read_bytes().count(b"\n") for file in self.files())
+
+    def buffer_used(self):
+        """Bytes of the shipper's buffer, which was empty when the link was cut."""
+        return max(file.stat().st_size for file in self.folder.glob("*.rqf"))
+
+    def resend(self, *files, conf=None):
+        """The status of fleet/resend."""
+        conf = conf or self.folder / "syslog-ng.conf"
+        return subprocess.run([RESEND, *files], check=False, stderr=subprocess.DEVNULL,
+                              env={**os.environ, "CONF": str(conf)}).returncode
+
     def told(self):
         """All lines of its watchers, as objects; one that is not whole is left out."""
-        files = [*self.folder.glob("events.jsonl.*"), self.log]
-        for file in files:
+        for file in self.files():
             with open(file, encoding="utf-8") as lines:
                 yield from (json.loads(line) for line in lines if line.endswith("}\n"))
 
@@ -322,6 +340,15 @@ def compare(server, hosts, what):
     checks.equal(f"{what}: no shipper has dropped a line", dropped, dict.fromkeys(dropped, 0))
 
 
+def wait_for_ends(server, hosts):
+    """Until the server has all `end` lines, the last of each watch; how many each host has."""
+    ends = {host.name: sum(line["event"] == "end" for line in host.told()) for host in hosts}
+    wait_for("the last end", lambda: queries.rows(server.run(
+        "SELECT count() FROM kernel_and_user_map.watch_lines FINAL WHERE event = 'end' "
+        "FORMAT TabSeparated"))[0][0] == str(sum(ends.values())))
+    return ends
+
+
 def undisturbed(server, hosts):
     say(f"{len(hosts)} storms of {PROCESSES:,} processes")
     for host in hosts:
@@ -370,6 +397,49 @@ def disturbed(server, hosts):
     compare(server, hosts, "disturbed")
 
 
+def rotated_while_full(server, hosts):
+    """The log is rotated while the buffer is full and the shipper at the log's end: a new log is read
+    beside what is not acknowledged of the old ones, and the reserved part has room for all of it.
+    Two more rotations, while the shipper is held up, are one too many: the file in between comes by
+    fleet/resend."""
+    host = hosts[0]
+    say(f"{host.name} is cut off, and its buffer filled to the reserved part")
+    host.watch()
+    Network.cut(host.name, True)
+
+    def play(processes):
+        """Until it is in the log."""
+        expected = host.lines() + 2 * processes
+        host.play("storm", processes).wait()
+        wait_for("the log", lambda: host.log.exists() and host.lines() >= expected)
+
+    def ship(processes):
+        """Until it is in the buffer. The shipper counts since its start, which is all lines."""
+        play(processes)
+        wait_for("the shipper", lambda: host.shipper_counts("processed") == host.lines())
+
+    while (room := SMALL_BUFFER // 2 - host.buffer_used()) > 0:
+        ship(max(10, room // 2500))  # a process takes some 2,000 bytes there
+    for _ in range(3):
+        host.rotate()
+        ship(30)
+    say("its log was rotated three times; now it is rotated twice while its shipper is held up")
+    play(1000)
+    for _ in range(2):
+        host.rotate()
+        play(50)
+    Network.cut(host.name, False)
+    host.end_watch()
+    wait_for_ends(server, hosts)
+    between = host.files()[-2]
+    in_between = [json.loads(line) for line in between.read_text().splitlines()]
+    lost = missing(server, host)
+    checks.check("what two rotations lose is the file in between", lost and lost == in_between,
+                 f"{len(lost)} are missing, {len(in_between)} are in it")
+    host.resend(between)
+    compare(server, hosts, "rotated while full")
+
+
 def losses_and_ends(server, hosts):
     """What a watcher has lost, and one that was killed, shows by host."""
     say("a watcher is killed, another one loses events")
@@ -392,13 +462,12 @@ def losses_and_ends(server, hosts):
                                          "missed_exits_at_most")) for end in ends]
     checks.check(f"{lossy.name} has lost events", lost[0] > 1000, lost)
 
-    wait_for("the last end", lambda: queries.rows(server.run(
-        "SELECT count() FROM kernel_and_user_map.watch_lines FINAL WHERE event = 'end' "
-        "FORMAT TabSeparated"))[0][0] == str(3 * len(hosts)))
+    number = wait_for_ends(server, hosts)
     watches = server.run("SELECT host_name, sum(has_end), sum(was_killed) "
                          "FROM kernel_and_user_map.watches GROUP BY host_name ORDER BY host_name "
                          "FORMAT TabSeparated")
-    expected = sorted([host.name, "3", "1" if host is killed else "0"] for host in hosts)
+    expected = sorted([name, str(ends), str(int(name == killed.name))]
+                      for name, ends in number.items())
     checks.equal("watches with an end, and killed", queries.rows(watches), expected)
     question = next(it for it in queries.questions() if it[0].startswith("7."))
     answer = queries.rows(server.run(f"{question[1]} FORMAT TabSeparated"))
@@ -413,17 +482,11 @@ def sent_again(server, hosts):
     host = hosts[2]
     for table in queries.TABLES[:2]:
         server.run(f"TRUNCATE TABLE kernel_and_user_map.{table}")
-    first, *others = sorted(host.folder.glob("events.jsonl*"))
-    run("gzip", "--keep", others[0])
-    packed = others[0].with_name(others[0].name + ".gz")
-    run(RESEND, first, packed, *others[1:], stderr=subprocess.DEVNULL,
-        env={**os.environ, "CONF": str(host.folder / "syslog-ng.conf")})
-    packed.unlink()
+    first, *others = host.files()
+    run("gzip", "--keep", first)
+    packed = first.with_name(first.name + ".gz")
+    checks.equal("all is sent again", host.resend(packed, *others), 0)
     checks.equal("what was sent again", server.counts(), {host.name: host.ended()})
-
-    def status(conf, file):
-        return subprocess.run([RESEND, file], check=False, stderr=subprocess.DEVNULL,
-                              env={**os.environ, "CONF": str(conf)}).returncode
 
     whole = (host.folder / "syslog-ng.conf").read_text()
     nobody = host.folder / "nobody.conf"
@@ -433,8 +496,8 @@ def sent_again(server, hosts):
     damaged = host.folder / "damaged.gz"
     damaged.write_bytes(gzip.compress(first.read_bytes())[:-100])
     checks.equal("resend tells of no server, a wrong password and a damaged file", [
-        status(nobody, first), status(refused, first),
-        status(host.folder / "syslog-ng.conf", damaged)], [1, 1, 1])
+        host.resend(first, conf=nobody), host.resend(first, conf=refused),
+        host.resend(damaged)], [1, 1, 1])
     checks.equal("what was sent a third time", server.counts(), {host.name: host.ended()})
 
 
@@ -494,7 +557,8 @@ def main():
     buffers = (SMALL_BUFFER, 1 << 30, 1 << 30)
     hosts = [Host(name, folder / name, root, program, actor, bytes_)
              for name, bytes_ in zip(HOSTS, buffers)]
-    for scenario in (undisturbed, disturbed, losses_and_ends, costs, sent_again):
+    for scenario in (undisturbed, disturbed, rotated_while_full, losses_and_ends, costs,
+                     sent_again):
         scenario(server, hosts)
     say("done" if not checks.failed else f"{checks.failed} failed")
     sys.exit(checks.failed > 0)
