@@ -6,7 +6,7 @@ its way.
 usage: machines.py PROGRAM ACTOR (as root)
 
 PROGRAM: the watcher. ACTOR: tests/actor, built. Status 1 if anything is other than it must be. It
-takes three minutes or four, and ends all that it has started.
+takes four minutes, and ends all that it has started.
 """
 
 import atexit
@@ -436,7 +436,7 @@ def rotated_while_full(server, hosts):
     lost = missing(server, host)
     checks.check("what two rotations lose is the file in between", lost and lost == in_between,
                  f"{len(lost)} are missing, {len(in_between)} are in it")
-    host.resend(between)
+    checks.equal("the file in between is sent again", host.resend(between), 0)
     compare(server, hosts, "rotated while full")
 
 
