@@ -29,7 +29,7 @@ fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("perfetto");
-        let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/install-python");
+        let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/install-python");
         // The one holds the definitions; the other is what its generated code was made for.
         let packages = ["perfetto==0.59.1", "protobuf==6.31.1"];
         let mut command = Command::new(install);

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::common::count_bpf_runs;
 use crate::contenders::{first_line, us};
 use crate::machine::{cpus, program};
+use crate::processes::count_bpf_runs;
 use crate::watcher::Watcher;
 use crate::{median, progress, to_tenths};
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::common::{self, Running, mount_tracefs, play, unshare_mounts};
+use crate::processes::{self, Running, mount_tracefs, play, unshare_mounts};
 
 /// Settings that were changed, with what they were before.
 static CHANGED: Mutex<Vec<(PathBuf, String)>> = Mutex::new(Vec::new());
@@ -74,7 +74,7 @@ pub fn program() -> &'static str {
 /// Starts `processes` tiny programs, `jobs` at a time; how long it took.
 pub fn storm(processes: u64, jobs: usize) -> Duration {
     let begun = Instant::now();
-    common::storm(processes, jobs);
+    processes::storm(processes, jobs);
     begun.elapsed()
 }
 

@@ -8,14 +8,14 @@
 
 mod build;
 mod chart;
-#[allow(dead_code, reason = "the tests use more of it")]
-#[path = "../../tests/common/mod.rs"]
-mod common;
 mod contenders;
 mod floor;
 mod machine;
 mod more;
 mod pipeline;
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/support/processes.rs"]
+mod processes;
 mod report;
 mod rounds;
 mod short;

@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, ensure};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike as _;
 
-use crate::common::{Running, count_bpf_runs};
 use crate::contenders::{INSERTS, least, us};
 use crate::machine::{self, Alive, cpus, room_for_processes, storm};
+use crate::processes::{Running, count_bpf_runs};
 use crate::rounds::{PARALLEL_STORM, STORM, lost_percent};
 use crate::watcher::{Memory, Watcher, cpu_ns_of_thread};
 use crate::{ROUNDS, median, progress, ratio};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::common::count_bpf_runs;
 use crate::contenders::{Contender, EMPTY, Extent, INSERTS};
 use crate::machine::{cpus, storm};
+use crate::processes::count_bpf_runs;
 use crate::report::Metric;
 use crate::watcher::{Watcher, lines_of_storm, time_to_first_event};
 use crate::{ROUNDS, progress, ratio};

@@ -13,9 +13,9 @@ use kernel_and_user_map::kernel::skel::KernelAndUserMapSkelBuilder;
 use libbpf_rs::libbpf_sys::bpf_insn;
 use libbpf_rs::skel::{OpenSkel as _, SkelBuilder as _};
 
-use crate::common::count_bpf_runs;
 use crate::contenders::us;
 use crate::machine::storm;
+use crate::processes::count_bpf_runs;
 use crate::watcher::{Watcher, lines_of_storm};
 
 /// The most instructions that a program may execute in one run, before libbpf and the kernel

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
-use crate::common::{Running, content, count_bpf_runs, fdinfo, field, play, storm_for};
 use crate::contenders::Contender;
 use crate::machine::scratch_file;
+use crate::processes::{Running, content, count_bpf_runs, fdinfo, field, play, storm_for};
 
 /// Nothing takes this long to start unless it does not work here.
 const PATIENCE: Duration = Duration::from_secs(20);

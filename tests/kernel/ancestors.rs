@@ -4,9 +4,9 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::common::{actor, play};
-use crate::support::{Tracefs, Watcher, run_to_end, share_machine, text, watcher_command};
-use crate::truth::Truth;
+use crate::support::processes::{actor, play};
+use crate::support::truth::Truth;
+use crate::support::watcher::{Tracefs, Watcher, run_to_end, share_machine, text, watcher_command};
 
 /// A process of which `/proc` tells, and its ancestors.
 fn chain_from(mut pid: u32) -> Vec<Value> {

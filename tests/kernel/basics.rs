@@ -9,8 +9,8 @@ use libbpf_rs::query::ProgInfoIter;
 use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
-use crate::common::{Running, count_bpf_runs, fdinfo, field, wait_until};
-use crate::support::{
+use crate::support::processes::{Running, count_bpf_runs, fdinfo, field, wait_until};
+use crate::support::watcher::{
     Tracefs, Watcher, in_namespace, kernel_version, own_machine, program, run_to_end,
     share_machine, short, text_of,
 };

@@ -6,9 +6,11 @@ use std::process::{Command, ExitStatus, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::common::{Running, play};
-use crate::support::{Run, Tracefs, Watcher, here_or_in_guest, share_machine, watcher_command};
-use crate::truth::{Ended, Truth, args, assert_life, time};
+use crate::support::processes::{Running, play};
+use crate::support::truth::{Ended, Truth, args, assert_life, time};
+use crate::support::watcher::{
+    Run, Tracefs, Watcher, here_or_in_guest, share_machine, watcher_command,
+};
 
 /// Without an exec of its own, it has its parent's name, and the parent's command line.
 fn assert_fork_of(exit: &Value, parent: &Truth) {

@@ -1,21 +1,15 @@
 //! Many at once, by a user who is not root: forks, threads, execs and signals.
 
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Stdio;
 
 use libc::SIGKILL;
 
-use crate::account::{KINDS, assert_summary_is_what_was_printed, children, count};
-use crate::common::{Running, play};
-use crate::support::{Watcher, here_or_in_guest, may_be_missed, output_of, own_machine};
-use crate::truth::{Truth, args};
-
-/// The users of these tests, who have no account.
-const ATTACKER: u32 = 4243;
-
-fn by_attacker(command: &mut Command) -> &mut Command {
-    command.uid(ATTACKER).gid(ATTACKER)
-}
+use crate::support::account::{KINDS, assert_summary_is_what_was_printed, children, count};
+use crate::support::nobody::{ATTACKER, by_attacker};
+use crate::support::processes::{Running, play};
+use crate::support::truth::{Truth, args};
+use crate::support::watcher::{Watcher, here_or_in_guest, may_be_missed, output_of, own_machine};
 
 #[test]
 fn a_fork_bomb_is_told_to_the_last_exit() {

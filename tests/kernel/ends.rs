@@ -1,19 +1,18 @@
 //! How processes end: codes, signals and cores, and before or after which moment.
 
-use std::fs;
-use std::io;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::{fs, io};
 
 use jiff::Timestamp;
 use libc::{SIGKILL, SIGSEGV};
 use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
-use crate::common::{Running, actor, field, play, wait_until};
-use crate::support::{Watcher, open_folder, share_machine, text};
-use crate::truth::{Truth, args, args_of, assert_life, assert_outcome, time};
+use crate::support::processes::{Running, actor, field, play, wait_until};
+use crate::support::truth::{Truth, args, args_of, assert_life, assert_outcome, time};
+use crate::support::watcher::{Watcher, open_folder, share_machine, text};
 
 /// Waits until a process that was just started has its own command line.
 fn wait_for_cmdline(pid: u32) {

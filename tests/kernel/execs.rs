@@ -12,9 +12,11 @@ use nix::sys::signal::Signal;
 use nix::unistd::{SysconfVar, sysconf};
 use serde_json::{Value, json};
 
-use crate::common::{actor, play, unshare_mounts};
-use crate::support::{Watcher, here_or_in_guest, open_folder, run_to_end, share_machine, text};
-use crate::truth::{Truth, args, assert_life, assert_outcome};
+use crate::support::processes::{actor, play, unshare_mounts};
+use crate::support::truth::{Truth, args, assert_life, assert_outcome};
+use crate::support::watcher::{
+    Watcher, here_or_in_guest, open_folder, run_to_end, share_machine, text,
+};
 
 /// Writes an executable file. A process of its own does: while a file is open for writing
 /// it can't be executed, and what another test forks at the moment has all our files open.

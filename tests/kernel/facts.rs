@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::common::{Running, actor, play};
-use crate::support::{Watcher, in_guest, run_to_end, share_machine};
+use crate::support::processes::{Running, actor, play};
+use crate::support::watcher::{Watcher, in_guest, run_to_end, share_machine};
 
 fn number(event: &Value, field: &str) -> u64 {
     event[field].as_u64().unwrap_or_else(|| panic!("{field} in {event}"))

@@ -1,28 +1,23 @@
 //! Faults of the machine: the account balances in each.
 
-use std::fs;
-use std::io;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, io, thread};
 
 use jiff::{SignedDuration, Timestamp};
 use libc::SIGKILL;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::signal::Signal;
 
-use crate::account::{
-    KINDS, Summary, assert_summary_is_what_was_printed, children, count, print_result, storm,
-};
-use crate::common::{Running, play};
 use crate::ends::SmallCgroup;
-use crate::losses::{assert_one_error_about_stdout, fill_disk, two_files_on_a_small_disk};
-use crate::support::{
-    Run, Tracefs, Watcher, here_or_in_guest, in_guest, may_be_missed, own_machine, run_to_end,
-    share_machine, short, text, watcher_command,
+use crate::support::account::{assert_storm_is_whole, children, print_result, storm};
+use crate::support::nobody::by_attacker;
+use crate::support::processes::{Running, play};
+use crate::support::truth::{Truth, time};
+use crate::support::watcher::{
+    Tracefs, Watcher, here_or_in_guest, in_guest, own_machine, run_to_end, share_machine, short,
+    text, watcher_command,
 };
-use crate::truth::{Truth, time};
 
 /// The program in a mount namespace of its own, after `change` has changed what is mounted.
 fn where_mounts_differ(
@@ -43,19 +38,6 @@ fn empty(dir: &'static str) -> impl Fn() -> io::Result<()> {
 
 fn unmounted(dir: &'static str) -> impl Fn() -> io::Result<()> {
     move || Ok(umount2(dir, MntFlags::MNT_DETACH)?)
-}
-
-/// Both events of each process that the storm has waited for are reported or counted.
-#[track_caller]
-fn assert_storm_is_whole(run: &Run, storm: u32, processes: usize) {
-    let processes = processes as u64;
-    for (kind, dropped, missed) in KINDS {
-        let reported = count(children(run, storm), kind);
-        let lost = run.lost(dropped) + run.lost(missed);
-        assert!(reported <= processes && processes <= reported + lost, "{reported} {kind}s");
-        assert!(lost <= may_be_missed(processes as usize) as u64, "{lost} {kind}s");
-    }
-    assert_summary_is_what_was_printed(run);
 }
 
 #[test]
@@ -296,48 +278,4 @@ fn where_the_oom_killer_acts_on_others_nothing_is_lost() {
         truth.assert_in(&run);
     }
     assert_storm_is_whole(&run, storming.pid(), processes);
-}
-
-fn by_attacker(command: &mut Command) -> &mut Command {
-    command.uid(4242).gid(4242)
-}
-
-#[test]
-fn when_a_full_disk_has_room_again_the_next_run_is_whole() {
-    let _machine = own_machine();
-    let [output, filler] = two_files_on_a_small_disk();
-    let options = ["-o", "json", "--period", "0.05"];
-    let spawn = || {
-        let stdout = output.try_clone().expect("a descriptor");
-        Watcher::spawn_into(stdout, watcher_command(Tracefs::Mounted, &options))
-    };
-    let witness = Watcher::start(&["--max-entries", "65536"]);
-    let watcher = spawn();
-    watcher.stop();
-    fill_disk(&filler, 16 * 1024);
-    let processes = here_or_in_guest(300, 100);
-    let first = storm(processes);
-    watcher.signal(Signal::SIGCONT);
-    let run = watcher.wait();
-    let witness = witness.finish();
-    assert_one_error_about_stdout(&run);
-    let summary = Summary::of(&run);
-    assert!(summary.unwritten > 0, "{summary:?}");
-    // Others may run beside the storm.
-    let all = |run: &Run| KINDS.iter().map(|(kind, ..)| count(&run.events, kind)).sum::<u64>();
-    let unsure = KINDS.iter().map(|(.., missed)| witness.lost(missed)).sum::<u64>()
-        + summary.missed_at_most.iter().sum::<u64>();
-    assert_storm_is_whole(&witness, first, processes);
-    assert!(summary.all() + unsure >= 2 * processes as u64, "{summary:?}");
-    assert!(summary.all() <= all(&witness) + unsure, "{summary:?} of {}", all(&witness));
-    assert!(summary.reported.iter().sum::<u64>() <= all(&run), "{summary:?}");
-
-    filler.set_len(0).expect("room");
-    output.set_len(0).expect("a new beginning");
-    io::Seek::rewind(&mut &output).expect("a file");
-    let watcher = spawn();
-    let second = storm(processes);
-    let run = watcher.finish();
-    assert!(run.status.success(), "{}", run.stderr);
-    assert_storm_is_whole(&run, second, processes);
 }

@@ -8,12 +8,12 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::account::{children, crowd, storm};
-use crate::common::{Running, actor, play, storm_for, wait_until};
-use crate::names::{Delegated, USER, remove_cgroups};
-use crate::support::{
+use crate::support::account::{children, crowd, storm};
+use crate::support::cgroups::{Delegated, USER, remove_cgroups};
+use crate::support::processes::{Running, actor, play, storm_for, wait_until};
+use crate::support::watcher::{
     Run, Watcher, here_or_in_guest, may_be_missed, open_folder, own_machine, run_to_end,
-    share_machine, text,
+    share_machine, short, text,
 };
 
 /// What tells an event from all others.
@@ -226,4 +226,18 @@ fn a_cgroup_that_is_made_again_loses_nothing() {
     let lost: usize = expected.iter().map(|(pid, n)| n - events.get(pid).unwrap_or(&0)).sum();
     assert!(lost <= may_be_missed(expected.values().sum()), "{lost}: {}", run.stderr);
     assert!(events.keys().all(|pid| expected.contains_key(pid)), "of other cgroups");
+}
+
+#[test]
+fn a_pid_is_filtered_in_the_kernel() {
+    let _machine = share_machine();
+    let mut sleeping = Running::start(&mut play(&["sleep"]));
+    let pid = sleeping.pid();
+    let watcher = Watcher::start(&["-p", &pid.to_string(), "--pid", "1"]);
+    let (other, _) = run_to_end(&mut play(&["exit", "0"]));
+    sleeping.end();
+    let run = watcher.finish();
+    assert_eq!(short(run.exit_of(pid)), "exit SIGKILL");
+    assert_eq!(run.of(other).len(), 0);
+    assert!(!run.stderr.contains("not shown"), "nothing else came: {}", run.stderr);
 }

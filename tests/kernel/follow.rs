@@ -9,15 +9,15 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use serde_json::json;
 
-use crate::account::storm;
 use crate::births::assert_incarnations;
-use crate::common::{actor, storm_for};
-use crate::following::{Following, actor_args, end_of, follow, follow_part, with_command};
-use crate::support::{
+use crate::support::account::storm;
+use crate::support::following::{Following, actor_args, end_of, follow, follow_part, with_command};
+use crate::support::processes::{actor, storm_for};
+use crate::support::truth::{Ended, assert_life};
+use crate::support::watcher::{
     Run, Tracefs, here_or_in_guest, may_be_missed, own_machine, share_machine, short, text,
     watcher_command,
 };
-use crate::truth::{Ended, assert_life};
 
 /// Whose events are reported.
 pub fn pids(run: &Run) -> BTreeSet<u64> {
@@ -226,5 +226,22 @@ fn a_command_that_ends_at_once_has_its_events() {
             .map(|name| run.lost(name));
         assert!(is_whole || missed != [0; 3], "{}", run.stderr);
         assert!(is_whole || may_be_missed(2) > 0, "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_long_command_line_is_whole_though_its_process_is_gone() {
+    let _machine = share_machine();
+    let long = "x".repeat(7000);
+    let script = format!("for i in 1 2 3 4 5; do sh -c 'exit 0' $i {long}; done");
+    let run = follow(&[], &["sh", "-c", &script]);
+    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
+    let execs = run.events.iter().filter(|event| event["event"] == "exec").skip(1);
+    let execs: Vec<_> = execs.collect();
+    assert_eq!(execs.len(), 5);
+    for (exec, i) in execs.iter().zip(1..) {
+        let args = serde_json::json!(["sh", "-c", "exit 0", i.to_string(), long]);
+        assert_eq!(exec["args"], args);
+        assert_eq!(exec["args_truncated"], false);
     }
 }

@@ -1,21 +1,16 @@
 //! What a user who is not root may not do to a watcher that runs as root.
 
 use std::ffi::CString;
-use std::fs;
-use std::io;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::{fs, io};
 
-use caps::{CapSet, Capability};
 use libc::{c_int, iovec, pid_t};
-use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
-use nix::unistd::{Gid, Group, Uid, User, setgroups, setresgid, setresuid};
+use nix::unistd::{Group, User};
 
-use crate::common::play;
-use crate::support::{Watcher, open_folder, program, run_to_end, share_machine};
-
-pub const NOBODY: u32 = 65534;
+use crate::support::nobody::{NOBODY, become_nobody, copy_for_all};
+use crate::support::processes::play;
+use crate::support::watcher::{Watcher, run_to_end, share_machine};
 
 /// The error that a process of `nobody` gets from a system call.
 fn as_nobody(call: impl Fn() -> bool + Send + Sync + 'static) -> Option<c_int> {
@@ -110,15 +105,6 @@ fn each_instance_has_an_id_that_no_other_process_and_no_account_has() {
     }
 }
 
-/// The program where every user can start it.
-pub fn copy_for_all() -> (PathBuf, tempfile::TempDir) {
-    let dir = open_folder();
-    let copy = dir.path().join("kernel_and_user_map");
-    // By another process: a fork of another test would hold what this one has open for writing.
-    run_to_end(Command::new("cp").arg(program()).arg(&copy));
-    (copy, dir)
-}
-
 /// A watcher that was started by `nobody`, with the capabilities that it needs.
 fn started_by_nobody(options: &[&str]) -> (Watcher, tempfile::TempDir) {
     let (copy, dir) = copy_for_all();
@@ -128,22 +114,6 @@ fn started_by_nobody(options: &[&str]) -> (Watcher, tempfile::TempDir) {
     // after a fork.
     unsafe { command.pre_exec(become_nobody) };
     (Watcher::spawn(command), dir)
-}
-
-pub fn become_nobody() -> io::Result<()> {
-    // Before Linux 5.11, maps count as locked memory. Root may not raise the limit everywhere.
-    let _ = setrlimit(Resource::RLIMIT_MEMLOCK, RLIM_INFINITY, RLIM_INFINITY);
-    caps::securebits::set_keepcaps(true).map_err(io::Error::other)?;
-    let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    setgroups(&[])?;
-    setresgid(gid, gid, gid)?;
-    setresuid(uid, uid, uid)?;
-    for capability in [Capability::CAP_BPF, Capability::CAP_PERFMON] {
-        for set in [CapSet::Effective, CapSet::Inheritable, CapSet::Ambient] {
-            caps::raise(None, set, capability).map_err(io::Error::other)?;
-        }
-    }
-    Ok(())
 }
 
 #[test]

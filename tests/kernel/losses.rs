@@ -1,7 +1,6 @@
 //! Faults at the wrong moment: what they cost is counted.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self};
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::thread;
@@ -11,14 +10,14 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::account::{
-    KINDS, Summary, assert_balanced, assert_summary_is_what_was_printed, between, children, count,
-    mark, started, storm, wait_until_it_reports,
+use crate::support::account::{
+    KINDS, assert_balanced, assert_summary_is_what_was_printed, children, count, mark, started,
+    storm, wait_until_it_reports,
 };
-use crate::common::{Running, play, storm_for, unshare_mounts};
-use crate::support::{
-    Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, own_machine, parse, run_to_end,
-    share_machine, short, text_of, watcher_command,
+use crate::support::processes::{Running, play, storm_for};
+use crate::support::watcher::{
+    Tracefs, Watcher, here_or_in_guest, is_lost_exit, own_machine, parse, run_to_end, short,
+    text_of, watcher_command,
 };
 
 #[test]
@@ -85,87 +84,6 @@ fn what_happened_while_nobody_read_its_pipe_is_reported_or_counted_to_the_last_e
     for (kind, dropped, missed) in KINDS {
         assert!(run.lost(dropped) > 0, "the map was never full");
         assert!(count(seen.iter().copied(), kind) + witness.lost(missed) >= processes as u64);
-    }
-}
-
-/// Two files on a small disk of their own, which is mounted nowhere else.
-pub fn two_files_on_a_small_disk() -> [File; 2] {
-    const NONE: Option<&str> = None;
-    let dir = tempfile::tempdir().expect("a folder");
-    // A thread has a mount namespace of its own; an open file keeps the disk.
-    let mount_and_open = || -> io::Result<_> {
-        unshare_mounts()?;
-        mount(NONE, dir.path(), Some("tmpfs"), MsFlags::empty(), Some("size=16m"))?;
-        let open = |name| File::create_new(dir.path().join(name));
-        Ok([open("output")?, open("filler")?])
-    };
-    thread::scope(|scope| scope.spawn(mount_and_open).join())
-        .expect("no panic")
-        .expect("root mounts a tmpfs")
-}
-
-/// Fills a disk but for so many bytes.
-pub fn fill_disk(mut filler: &File, room: u64) {
-    let mut filled = 0;
-    while let Ok(written) = filler.write(&[0; 4096]) {
-        filled += written as u64;
-    }
-    filler.set_len(filled - room).expect("the disk gives it back");
-}
-
-pub fn assert_one_error_about_stdout(run: &Run) {
-    assert_eq!(run.status.code(), Some(1), "{}", run.stderr);
-    let errors: Vec<_> = run.stderr.lines().filter(|line| line.contains("error")).collect();
-    assert_eq!(errors.len(), 1, "{}", run.stderr);
-    assert!(errors[0].contains("stdout") && errors[0].contains("No space left"), "{errors:?}");
-}
-
-#[test]
-fn a_full_disk_is_one_error_and_the_account_still_balances() {
-    let _machine = own_machine();
-    let [output, filler] = two_files_on_a_small_disk();
-    let witness = Watcher::start(&["--max-entries", "65536"]);
-    let options = ["-o", "json", "--max-entries", "256", "--period", "0.05"];
-    let watcher = Watcher::spawn_into(output, watcher_command(Tracefs::Mounted, &options));
-    let begin = mark("begin");
-    wait_until_it_reports(|| watcher.stdout());
-    watcher.stop();
-    // More processes than fit into the map, and more in the map than fits on the disk.
-    fill_disk(&filler, 64 * 1024);
-    storm(400);
-    let end = mark("end");
-    watcher.signal(Signal::SIGCONT);
-    let run = watcher.wait();
-    let witness = witness.finish();
-
-    assert_one_error_about_stdout(&run);
-    let summary = Summary::of(&run);
-    for (at, (kind, ..)) in KINDS.into_iter().enumerate() {
-        let written = count(&run.events, kind);
-        assert!((1..=written).contains(&summary.reported[at]), "{written} {kind}s: {summary:?}");
-    }
-    assert!(summary.unwritten > 0 && summary.dropped[0] > 0, "{summary:?}");
-    // Others may run beside the storm, before the first mark and after the last one.
-    let both = |events| KINDS.iter().map(|(kind, ..)| count(events, kind)).sum::<u64>();
-    let missed = KINDS.iter().map(|(.., missed)| witness.lost(missed)).sum::<u64>();
-    let at_least = both(between(&witness.events, &begin, &end));
-    let at_most = both(&witness.events[..]) + missed;
-    let unsure = summary.missed_at_most.iter().sum::<u64>();
-    let all = summary.all();
-    assert!(at_least <= all + unsure && all <= at_most, "{at_least} to {at_most}: {summary:?}");
-}
-
-#[test]
-fn a_full_device_refuses_the_first_line_and_the_watch_ends() {
-    let _machine = share_machine();
-    for options in [&[][..], &["-o", "json"]] {
-        let full = OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
-        let output = watcher_command(Tracefs::Mounted, options).stdout(full).output();
-        let output = output.expect("the program starts");
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        let run = Run { status: output.status, events: Vec::new(), stdout: String::new(), stderr };
-        assert_one_error_about_stdout(&run);
-        assert_eq!(run.stderr.lines().count(), 2, "the greeting, and why: {}", run.stderr);
     }
 }
 

@@ -1,19 +1,13 @@
-//! The real program on the real kernel: each test starts it, starts real processes, and
-//! looks for them in its output. Needs root; without it, the tests fail.
+//! What depends on the kernel: hooks, records, exits, execs, what is followed, filters, losses,
+//! namespaces and storms. The real program watches real processes on the running kernel, and
+//! `tests/kernels/run` does the same on others. Needs root; without it, the tests fail.
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
-mod account;
 mod ancestors;
 mod basics;
 mod births;
-mod caller;
-mod commands;
-#[path = "../common/mod.rs"]
-mod common;
-mod console;
 mod crowds;
-mod ecs;
 mod edges;
 mod ends;
 mod execs;
@@ -21,28 +15,14 @@ mod facts;
 mod faults;
 mod filters;
 mod follow;
-mod following;
 mod hostile;
-mod interface;
 mod lies;
-mod live;
 mod losses;
-mod memory;
-mod names;
 mod namespaces;
-#[path = "../common/rotated.rs"]
-mod rotated;
-mod rotation;
+mod rights;
 mod running;
-mod saved;
-#[path = "../common/schema.rs"]
-mod schema;
-mod signals;
 mod soak;
 mod storms;
+#[path = "../support/mod.rs"]
 mod support;
-mod tables;
-mod terminal;
 mod threads;
-mod truth;
-mod views;

@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use libc::SIGKILL;
 use serde_json::{Value, json};
 
-use crate::common::{Running, play};
-use crate::support::{Watcher, share_machine};
-use crate::truth::{Truth, args, assert_life, time};
+use crate::support::processes::{Running, play};
+use crate::support::truth::{Truth, args, assert_life, time};
+use crate::support::watcher::{Watcher, share_machine};
 
 #[test]
 fn in_other_namespaces_pid_ppid_and_uid_are_those_of_the_initial_ones() {

@@ -6,15 +6,15 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::common::{Running, actor, play, wait_until};
 use crate::follow::{assert_started_by, pids};
-use crate::following::{Following, end_of, events_of};
 use crate::namespaces::unshare_time;
-use crate::support::{
+use crate::support::following::{Following, end_of, events_of};
+use crate::support::processes::{Running, actor, play, wait_until};
+use crate::support::truth::{Truth, args_of, assert_outcome};
+use crate::support::watcher::{
     Tracefs, Watcher, here_or_in_guest, in_namespace, own_machine, program, run_to_end,
     share_machine, short, text_of, watcher_command,
 };
-use crate::truth::{Truth, args_of, assert_outcome};
 
 /// A process that waits for the end of its stdin, and then plays a part.
 fn waiting(part: &[&str]) -> Running {

@@ -12,14 +12,14 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::account::{KINDS, Summary, crowd, print_result, storm};
-use crate::common::{Running, actor, storm_for};
-use crate::following::with_command;
-use crate::support::{
+use crate::support::account::{KINDS, Summary, crowd, print_result, storm};
+use crate::support::following::with_command;
+use crate::support::processes::{Running, actor, storm_for};
+use crate::support::truth::Ended;
+use crate::support::watcher::{
     Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, output_of, own_machine, text,
     watcher_command,
 };
-use crate::truth::Ended;
 
 /// What is looked at of a line: a million of them are too many to keep.
 #[derive(Default, Deserialize)]

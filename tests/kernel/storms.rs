@@ -1,18 +1,17 @@
 //! More processes than there should be, for a long time.
 
 use std::collections::HashSet;
-use std::env;
 use std::fs::{self, OpenOptions};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
 use serde_json::{Value, json};
 
-use crate::account::{
+use crate::support::account::{
     KINDS, assert_summary_is_what_was_printed, children, count, print_result, started, storm,
 };
-use crate::common::{field, storm_for};
-use crate::support::{
+use crate::support::processes::{field, storm_for};
+use crate::support::watcher::{
     Run, Tracefs, Watcher, here_or_in_guest, may_be_missed, own_machine, watcher_command,
 };
 

@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use libc::SIGKILL;
 use nix::sys::signal::Signal;
 
-use crate::common::play;
-use crate::support::{Watcher, here_or_in_guest, share_machine};
-use crate::truth::{Truth, args, assert_life};
+use crate::support::processes::play;
+use crate::support::truth::{Truth, args, assert_life};
+use crate::support::watcher::{Watcher, here_or_in_guest, share_machine};
 
 #[test]
 fn an_exec_from_any_thread_goes_on_as_the_same_process() {

@@ -5,13 +5,13 @@
 
 #[path = "../../build/commit.rs"]
 mod commit;
-#[allow(dead_code, reason = "the kernel tests need more of it")]
-#[path = "../common/mod.rs"]
-mod common;
 mod completions;
 mod deb;
 mod install;
 mod manual;
+#[allow(dead_code, reason = "the kernel tests need more of it")]
+#[path = "../support/processes.rs"]
+mod processes;
 mod rpm;
 mod service;
 mod version;

@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::common::{Running, wait_until};
+use crate::processes::{Running, wait_until};
 use crate::{NAME, made, marker, run};
 
 /// As DynamicUser= takes them: nobody has it.

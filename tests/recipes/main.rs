@@ -57,7 +57,7 @@ fn work_folder() -> PathBuf {
 /// Where the programs of the test and this program are: before all others.
 fn programs(folder: &Path) -> PathBuf {
     let duckdb = Path::new(env!("CARGO_TARGET_TMPDIR")).join("duckdb");
-    let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common/install-python");
+    let install = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/install-python");
     let status = Command::new(install).arg(&duckdb).arg("duckdb-cli==1.5.6").status();
     assert!(status.expect("there is a shell").success(), "DuckDB can't be had, see above");
     let programs = folder.join("bin");

@@ -4,10 +4,10 @@
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
 #[allow(dead_code, reason = "the kernel tests need the rest")]
-#[path = "../common/mod.rs"]
-mod common;
+#[path = "../support/processes.rs"]
+mod processes;
 #[allow(dead_code, reason = "the kernel tests need the rest")]
-#[path = "../common/rotated.rs"]
+#[path = "../support/rotated.rs"]
 mod rotated;
 
 use std::fs::{self, File};
@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
-use common::{Running, play, wait_until};
+use processes::{Running, play, wait_until};
 use rotated::{Rotated, storm_pids};
 
 const RULE: &str = include_str!("../../packaging/kernel_and_user_map.logrotate");

@@ -3,7 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
-#[path = "../common/schema.rs"]
+#[path = "../support/schema.rs"]
 mod schema;
 
 use std::collections::BTreeSet;

@@ -4,11 +4,11 @@ use std::os::unix::process::ExitStatusExt as _;
 
 use serde_json::{Value, json};
 
-use crate::common::play;
-use crate::support::{
+use crate::support::processes::play;
+use crate::support::truth::time;
+use crate::support::watcher::{
     Run, Tracefs, Watcher, program, run_to_end, share_machine, text, watcher_command,
 };
-use crate::truth::time;
 
 fn watch(options: &[&str]) -> Watcher {
     Watcher::spawn(watcher_command(Tracefs::Mounted, &[&["-o", "ecs"], options].concat()))
@@ -100,6 +100,6 @@ fn the_schema_has_events_alone_and_a_file_keeps_its_own_format() {
     let (pid, _) = run_to_end(&mut play(&["exit", "0"]));
     let run = watcher.finish();
     assert_eq!(of(&run, pid).len(), 2);
-    let saved = crate::support::parse(&std::fs::read_to_string(&saved).expect("a file"));
+    let saved = crate::support::watcher::parse(&std::fs::read_to_string(&saved).expect("a file"));
     assert_eq!(saved.iter().filter(|event| event["pid"] == pid).count(), 2);
 }

@@ -1,13 +1,14 @@
 //! Starts the program with a command, and tells what both have printed.
 
 use std::fs::File;
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 
-use crate::common::{Running, actor, wait_until};
-use crate::support::{Run, Tracefs, parse, text, text_of, watcher_command};
-use crate::truth::{Truth, args};
+use super::processes::{Running, actor, wait_until};
+use super::truth::{Truth, args};
+use super::watcher::{Run, Tracefs, in_namespace, parse, program, text, text_of, watcher_command};
 
 /// A running `kernel_and_user_map -- COMMAND`.
 pub struct Following {
@@ -145,4 +146,26 @@ pub fn end_of(run: &Run) -> &Value {
 /// The argv of a part that the actor itself starts.
 pub fn actor_args(part: &[&str]) -> Vec<String> {
     args(&[&["actor"], part].concat())
+}
+
+/// The command, started by a shell with or without the program in between.
+pub fn by_shell(tracefs: Tracefs, is_followed: bool, command: &[&str]) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"readlink /proc/$$/ns/mnt; exec "$@""#, "sh"]);
+    if is_followed {
+        shell.arg(program()).args(["-o", "json", "--"]);
+    }
+    shell.args(command).stdin(Stdio::null());
+    // SAFETY: the closure makes system calls only; it allocates nothing.
+    unsafe { shell.pre_exec(move || in_namespace(tracefs)) };
+    shell
+}
+
+/// What the command prints if the program starts it, and if the caller does.
+pub fn followed_and_direct(tracefs: Tracefs, command: &[&str]) -> [String; 2] {
+    [true, false].map(|is_followed| {
+        let mut command = by_shell(tracefs, is_followed, command);
+        let output = command.output().expect("the shell starts");
+        String::from_utf8(output.stdout).expect("text")
+    })
 }

@@ -16,8 +16,8 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::common::{Running, content, field, mount_tracefs, unshare_mounts, wait_until};
-use crate::schema::assert_allowed;
+use super::processes::{Running, content, field, mount_tracefs, unshare_mounts, wait_until};
+use super::schema::assert_allowed;
 
 /// Whether this is an emulated guest, where storms are smaller.
 pub fn in_guest() -> bool {

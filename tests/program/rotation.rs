@@ -5,18 +5,21 @@ use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::account::mark;
-use crate::common::{Running, play, wait_until};
-use crate::following::{Following, actor_part, with_command};
-use crate::rotated::{Rotated, storm_pids};
-use crate::support::{
+use crate::support::account::mark;
+use crate::support::following::{Following, actor_part, with_command};
+use crate::support::logs::{
+    OLD, assert_reported_in, content, other_name, wait_for_file, watcher_to,
+};
+use crate::support::processes::{Running, play, wait_until};
+use crate::support::rotated::{Rotated, storm_pids};
+use crate::support::watcher::{
     Tracefs, Watcher, may_be_missed, open_folder, own_machine, share_machine, short, text,
     watcher_command,
 };
@@ -29,35 +32,6 @@ const ROUNDS: usize = 20;
 
 /// The first and the last line of a stream.
 const WHOLE: (Option<&str>, Option<&str>) = (Some("begin"), Some("end"));
-
-/// What it says where there is no new file.
-const OLD: &str = "going on in the old file";
-
-fn watcher_to(path: &Path, options: &[&str]) -> Watcher {
-    let options = [&["-o", "json", "--to", text(path)], options].concat();
-    Watcher::spawn(watcher_command(Tracefs::Mounted, &options))
-}
-
-fn content(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_default()
-}
-
-fn other_name(path: &Path, number: usize) -> PathBuf {
-    path.with_extension(format!("jsonl.{number}"))
-}
-
-#[track_caller]
-fn wait_for_file(path: &Path, watcher: &Watcher) {
-    assert!(wait_until(|| path.exists()), "no new {}: {}", path.display(), watcher.stderr());
-}
-
-/// Runs a process, and waits until it is in the file.
-#[track_caller]
-fn assert_reported_in(path: &Path, name: &str, watcher: &Watcher) {
-    let word = mark(name);
-    let is_reported = || content(path).contains(&word);
-    assert!(wait_until(is_reported), "not in {}: {}", path.display(), watcher.stderr());
-}
 
 /// The mask of signals on this line of /proc/PID/status.
 fn has_hangup(pid: u32, name: &str) -> bool {
@@ -130,58 +104,6 @@ fn between_two_reads_it_is_heeded_at_once() {
     let files = [other_name(&path, 1), other_name(&path, 2), path];
     let printed = Rotated::read(files);
     assert_eq!((printed.first()["event"].as_str(), printed.last()["event"].as_str()), WHOLE);
-}
-
-/// Whether the kernel limits where root may write.
-fn has_landlock() -> bool {
-    // SAFETY: asks for a version only.
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, std::ptr::null::<u8>(), 0_usize, 1_u32)
-    };
-    version > 0
-}
-
-#[test]
-fn where_the_folder_has_gone_the_old_file_goes_on_and_it_says_so() {
-    let _machine = share_machine();
-    let dir = open_folder();
-    let [logs, old] = ["logs", "old"].map(|name| dir.path().join(name));
-    fs::create_dir(&logs).expect("ours");
-    let (path, moved) = (logs.join("log.jsonl"), old.join("log.jsonl"));
-    let watcher = watcher_to(&path, &["--period", "0.05"]);
-    let told = || watcher.stderr().matches(OLD).count();
-
-    fs::rename(&logs, &old).expect("ours");
-    watcher.signal(Signal::SIGHUP);
-    assert!(wait_until(|| told() == 1), "{}", watcher.stderr());
-    let gone = "log.jsonl anew: No such file or directory";
-    assert!(watcher.stderr().contains(gone), "{}", watcher.stderr());
-    assert_reported_in(&moved, "gone", &watcher);
-
-    // Another folder of that name is not the one that it may write to.
-    fs::create_dir(&logs).expect("ours");
-    watcher.signal(Signal::SIGHUP);
-    if has_landlock() {
-        assert!(wait_until(|| told() == 2), "{}", watcher.stderr());
-        let denied = "log.jsonl anew: Permission denied";
-        assert!(watcher.stderr().contains(denied), "{}", watcher.stderr());
-        assert_reported_in(&moved, "denied", &watcher);
-    } else {
-        wait_for_file(&path, &watcher);
-        assert_reported_in(&path, "allowed", &watcher);
-    }
-
-    // The next time it is tried again.
-    fs::remove_dir_all(&logs).expect("ours");
-    fs::rename(&old, &logs).expect("ours");
-    fs::rename(&path, other_name(&path, 1)).expect("ours");
-    watcher.signal(Signal::SIGHUP);
-    wait_for_file(&path, &watcher);
-    assert_reported_in(&path, "again", &watcher);
-    let told = told();
-    let run = watcher.finish();
-    assert!(run.status.success(), "{}", run.stderr);
-    assert_eq!(told, if has_landlock() { 2 } else { 1 }, "{}", run.stderr);
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::common::{self, Running, play, wait_until};
-use crate::support::{Run, is_lost_exit, output_of, run_to_end};
+use super::processes::{self, Running, play, wait_until};
+use super::watcher::{Run, is_lost_exit, may_be_missed, output_of, run_to_end};
 
 /// The kinds of events, and what their losses are called.
 pub const KINDS: [(&str, &str, &str); 2] = [
@@ -24,7 +25,7 @@ pub fn print_result(figure: &str) {
 
 /// Starts `count` processes, two at a time, waits for all, and tells their parent.
 pub fn storm(count: usize) -> u32 {
-    common::storm(count as u64, 2)
+    processes::storm(count as u64, 2)
 }
 
 /// So many processes that sleep until the value is dropped, each with an argument of so many bytes.
@@ -38,7 +39,7 @@ pub fn crowd(processes: usize, bytes: usize) -> Running {
     crowd
 }
 
-/// How many processes a [`common::storm_for`] has started.
+/// How many processes a [`processes::storm_for`] has started.
 pub fn started(storm: Running) -> usize {
     let (_, number) = output_of(storm);
     number.trim().parse().expect("a number")
@@ -136,4 +137,31 @@ pub fn wait_until_it_reports(stdout: impl Fn() -> String) {
         stdout()[before..].lines().any(|line| marks.iter().any(|word| line.contains(word)))
     });
     assert!(reports, "it reports nothing any more");
+}
+
+/// Both events of each process that the storm has waited for are reported or counted.
+#[track_caller]
+pub fn assert_storm_is_whole(run: &Run, storm: u32, processes: usize) {
+    let processes = processes as u64;
+    for (kind, dropped, missed) in KINDS {
+        let reported = count(children(run, storm), kind);
+        let lost = run.lost(dropped) + run.lost(missed);
+        assert!(reported <= processes && processes <= reported + lost, "{reported} {kind}s");
+        assert!(lost <= may_be_missed(processes as usize) as u64, "{lost} {kind}s");
+    }
+    assert_summary_is_what_was_printed(run);
+}
+
+/// UTC nanoseconds.
+pub fn time_of(event: &Value) -> i128 {
+    let text = event["time"].as_str().expect("a time");
+    text.parse::<Timestamp>().expect("RFC 3339").as_nanosecond()
+}
+
+/// The first and the last line.
+pub fn begin_and_end(run: &Run) -> [&Value; 2] {
+    let (first, last) = (run.events.first(), run.events.last());
+    let [first, last] = [first, last].map(|event| event.expect("lines"));
+    assert_eq!((&first["event"], &last["event"]), (&"begin".into(), &"end".into()));
+    [first, last]
 }

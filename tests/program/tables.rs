@@ -4,9 +4,9 @@ use std::process::{Command, Stdio};
 
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::common::{Running, actor, play, wait_until};
-use crate::support::{Tracefs, Watcher, run_to_end, share_machine, text, watcher_command};
-use crate::terminal::{CLEAR_LINE, Terminal, run_on};
+use crate::support::processes::{Running, actor, play, wait_until};
+use crate::support::terminal::{CLEAR_LINE, Terminal, run_on};
+use crate::support::watcher::{Tracefs, Watcher, run_to_end, share_machine, text, watcher_command};
 
 const LONG: &str =
     "a-table-shows-as-much-of-a-long-argument-as-its-window-has-room-for-and-no-more";

@@ -1,13 +1,12 @@
 //! A log in several files, as logrotate leaves it, and the storm that is in it.
 
+use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
 
-use serde_json::Value;
-
-use crate::common::Running;
+use super::processes::Running;
 
 /// The objects of all files, the oldest first.
 pub struct Rotated(Vec<Value>);

@@ -9,10 +9,12 @@ use std::process::{Command, Stdio};
 use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
-use crate::common::{Running, actor};
-use crate::following::{Following, actor_part, end_of, events_of, follow, with_command};
-use crate::support::{
-    Tracefs, in_namespace, open_folder, output_of, program, run_to_end, share_machine, short, text,
+use crate::support::following::{
+    Following, actor_part, by_shell, end_of, events_of, follow, followed_and_direct, with_command,
+};
+use crate::support::processes::{Running, actor};
+use crate::support::watcher::{
+    Tracefs, open_folder, output_of, program, run_to_end, share_machine, short, text,
 };
 
 /// The lines about an error.
@@ -85,19 +87,6 @@ fn where_the_program_itself_fails_the_command_does_not_run() {
     }
 }
 
-/// The command, started by a shell with or without the program in between.
-fn by_shell(tracefs: Tracefs, is_followed: bool, command: &[&str]) -> Command {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", r#"readlink /proc/$$/ns/mnt; exec "$@""#, "sh"]);
-    if is_followed {
-        shell.arg(program()).args(["-o", "json", "--"]);
-    }
-    shell.args(command).stdin(Stdio::null());
-    // SAFETY: the closure makes system calls only; it allocates nothing.
-    unsafe { shell.pre_exec(move || in_namespace(tracefs)) };
-    shell
-}
-
 #[test]
 fn it_has_all_that_its_caller_has_and_nothing_of_the_programs() {
     let _machine = share_machine();
@@ -119,30 +108,6 @@ fn it_has_all_that_its_caller_has_and_nothing_of_the_programs() {
         assert!(stderr.contains("\nto stderr\n"), "{stderr}");
         assert!(events_of(&stderr).iter().any(|event| event["event"] == "exit"), "{stderr}");
     }
-}
-
-/// What the command prints if the program starts it, and if the caller does.
-fn followed_and_direct(tracefs: Tracefs, command: &[&str]) -> [String; 2] {
-    [true, false].map(|is_followed| {
-        let mut command = by_shell(tracefs, is_followed, command);
-        let output = command.output().expect("the shell starts");
-        String::from_utf8(output.stdout).expect("text")
-    })
-}
-
-#[test]
-fn its_limits_and_rights_are_those_of_its_caller() {
-    let _machine = share_machine();
-    let command = ["sh", "-c", "nice; cat /proc/self/status /proc/self/limits"];
-    let [followed, direct] = followed_and_direct(Tracefs::Absent, &command).map(|text| {
-        let kept = ["Uid:", "Gid:", "Groups:", "Cap", "NoNewPrivs:", "Seccomp", "Cpus_", "Max "];
-        let is_kept = |line: &&str| {
-            kept.iter().any(|name| line.starts_with(name)) || line.parse::<i32>().is_ok()
-        };
-        text.lines().filter(is_kept).map(str::to_owned).collect::<Vec<_>>()
-    });
-    assert!(followed.len() > 20, "{followed:?}");
-    assert_eq!(followed, direct);
 }
 
 #[test]

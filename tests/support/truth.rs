@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::common::Running;
-use crate::support::{Run, output_of};
+use super::processes::Running;
+use super::watcher::{Run, output_of};
 
 /// What a run of the actor has printed, and how it ended.
 pub struct Truth {

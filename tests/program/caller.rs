@@ -7,9 +7,9 @@ use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
-use crate::following::{Following, actor_part, end_of, follow, with_command};
-use crate::hostile::{NOBODY, become_nobody, copy_for_all};
-use crate::support::{Run, open_folder, share_machine, short, text};
+use crate::support::following::{Following, actor_part, end_of, follow, with_command};
+use crate::support::nobody::{NOBODY, become_nobody, copy_for_all};
+use crate::support::watcher::{Run, open_folder, share_machine, short, text};
 
 /// Users that have no account anywhere.
 const CALLER: u32 = 4242;
@@ -122,21 +122,4 @@ fn the_command_of_a_service_has_none_of_its_capabilities() {
     let run = Following::start(command).end();
     assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
     assert_is(&run, NOBODY);
-}
-
-#[test]
-fn a_long_command_line_is_whole_though_its_process_is_gone() {
-    let _machine = share_machine();
-    let long = "x".repeat(7000);
-    let script = format!("for i in 1 2 3 4 5; do sh -c 'exit 0' $i {long}; done");
-    let run = follow(&[], &["sh", "-c", &script]);
-    assert_eq!(run.status.code(), Some(0), "{}", run.stderr);
-    let execs = run.events.iter().filter(|event| event["event"] == "exec").skip(1);
-    let execs: Vec<_> = execs.collect();
-    assert_eq!(execs.len(), 5);
-    for (exec, i) in execs.iter().zip(1..) {
-        let args = serde_json::json!(["sh", "-c", "exit 0", i.to_string(), long]);
-        assert_eq!(exec["args"], args);
-        assert_eq!(exec["args_truncated"], false);
-    }
 }

@@ -10,13 +10,13 @@ use kernel_and_user_map::system::terminal::Screen;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::common::{Running, play, storm_for, wait_until};
-use crate::console::Console;
-use crate::support::{
+use crate::support::console::Console;
+use crate::support::processes::{Running, play, storm_for, wait_until};
+use crate::support::terminal::{Terminal, assert_cannot_drive};
+use crate::support::watcher::{
     Run, Tracefs, Watcher, here_or_in_guest, own_machine, run_to_end, share_machine,
     watcher_command,
 };
-use crate::terminal::{Terminal, assert_cannot_drive};
 
 const PROCESSES: [&str; 4] = ["--view", "processes", "--period", "0.2"];
 

@@ -13,9 +13,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlowArg, Termios, tcflow, tcgetattr};
 use nix::unistd::setsid;
 
-use crate::common::wait_until;
-use crate::interface::terminal;
-use crate::support::{Tracefs, Watcher, in_namespace, program, watcher_command};
+use super::processes::wait_until;
+use super::terminal::terminal;
+use super::watcher::{Tracefs, Watcher, in_namespace, program, watcher_command};
 
 /// A terminal, and the program on it.
 pub struct Console {

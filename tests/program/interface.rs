@@ -1,22 +1,18 @@
 //! Options, signals, pipes and errors: what a user does to the program.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
-use nix::fcntl::{OFlag, open};
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
-use nix::sys::stat::Mode;
 
-use crate::common::{Running, fdinfo, field, play, wait_until};
-use crate::support::{
+use crate::support::processes::{Running, play, wait_until};
+use crate::support::terminal::terminal;
+use crate::support::watcher::{
     Tracefs, Watcher, parse, program, run_to_end, share_machine, short, text_of, watcher_command,
 };
 
@@ -61,16 +57,6 @@ fn a_reader_that_goes_away_is_no_error() {
     let mut stderr = String::new();
     watcher.child.stderr.take().expect("a pipe").read_to_string(&mut stderr).expect("text");
     assert_eq!(stderr.lines().count(), 1, "only the greeting: {stderr}");
-}
-
-/// The two ends of a terminal: the one that shows what is printed, and the one for a program.
-pub fn terminal() -> (OwnedFd, OwnedFd) {
-    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let screen = posix_openpt(flags).expect("a terminal");
-    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("ours");
-    let name = ptsname_r(&screen).expect("a name");
-    let stdout = open(name.as_str(), flags, Mode::empty()).expect("the other end");
-    (screen.into(), stdout)
 }
 
 #[test]
@@ -171,27 +157,6 @@ fn the_table_has_no_colours_in_a_pipe_and_escapes_what_could_forge_a_line() {
     assert!(run.stdout.contains(r"true $'one\n12:00:00.000  exit\x1B[2J'"), "{}", run.stdout);
 }
 
-/// What the program says of bad input, and its status.
-fn refusal(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(program()).args(args).output().expect("the program starts");
-    assert!(output.stdout.is_empty(), "data only on stdout");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-#[test]
-fn a_map_too_large_for_the_kernel_is_refused_with_advice() {
-    let advice = |verbose: &[&str]| {
-        let (status, stderr) = refusal(&[&["--max-entries", "4294967295"], verbose].concat());
-        assert_eq!(status, Some(1), "{stderr}");
-        let lines: Vec<_> = stderr.lines().map(str::to_owned).collect();
-        assert_eq!(lines.iter().any(|line| line.starts_with("libbpf: ")), verbose == ["-vv"]);
-        lines.into_iter().find(|line| line.contains("error: ")).expect("an error")
-    };
-    let plain = advice(&[]);
-    assert!(plain.contains("use a smaller --max-entries"), "{plain}");
-    assert_eq!([advice(&["-v"]), advice(&["-vv"])], [plain.clone(), plain]);
-}
-
 #[test]
 fn verbose_tells_what_the_program_does_and_twice_what_libbpf_says() {
     let _machine = share_machine();
@@ -207,23 +172,6 @@ fn verbose_tells_what_the_program_does_and_twice_what_libbpf_says() {
 }
 
 #[test]
-fn without_privileges_it_names_them() {
-    use std::os::unix::process::CommandExt as _;
-    // A copy that everyone may execute, wherever the build is.
-    let dir = tempfile::tempdir().expect("a folder");
-    let copy = dir.path().join("kernel_and_user_map");
-    // By another process: a fork of another test would hold what this one has open for writing.
-    run_to_end(Command::new("cp").arg(program()).arg(&copy));
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .expect("permissions");
-    let output = Command::new(copy).uid(65534).gid(65534).output().expect("the program starts");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{stderr}");
-    assert_eq!(stderr.lines().count(), 1, "{stderr}");
-    assert!(stderr.contains("CAP_BPF and CAP_PERFMON"), "{stderr}");
-}
-
-#[test]
 fn a_closed_stdout_is_an_error() {
     let output = Command::new("sh")
         .args(["-c", "exec \"$0\" >&-"])
@@ -232,36 +180,4 @@ fn a_closed_stdout_is_an_error() {
         .expect("the shell starts");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stdout is closed"));
-}
-
-/// The ids of the BPF programs and maps that a process holds.
-fn bpf_ids(pid: u32) -> [HashSet<u64>; 2] {
-    let held = fdinfo(pid);
-    ["prog_id:", "map_id:"].map(|name| held.iter().filter_map(|text| field(text, name)).collect())
-}
-
-/// How many of these the kernel still has.
-fn bpf_left([programs, maps]: &[HashSet<u64>; 2]) -> [usize; 2] {
-    [
-        ProgInfoIter::default().filter(|program| programs.contains(&program.id.into())).count(),
-        MapInfoIter::default().filter(|map| maps.contains(&map.id.into())).count(),
-    ]
-}
-
-#[test]
-fn sigkill_leaves_nothing_in_the_kernel_and_the_next_start_works() {
-    let _machine = share_machine();
-    let watcher = Watcher::start(&[]);
-    let ids = bpf_ids(watcher.pid());
-    let [programs, maps] = bpf_left(&ids);
-    assert!(programs >= 2 && maps >= 4, "{ids:?}");
-    watcher.signal(Signal::SIGKILL);
-    assert!(watcher.wait().stderr.lines().count() == 1, "no more than the greeting");
-    // The kernel frees them when every CPU has left them.
-    let gone = wait_until(|| bpf_left(&ids) == [0, 0]);
-    assert!(gone, "still there: {:?} of {ids:?}", bpf_left(&ids));
-
-    let watcher = Watcher::start(&[]);
-    let (pid, _) = run_to_end(&mut play(&["exit", "3"]));
-    assert_eq!(short(watcher.finish().exit_of(pid)), "exit 3");
 }

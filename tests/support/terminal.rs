@@ -9,6 +9,9 @@ use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use nix::fcntl::{OFlag, open};
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use unicode_width::UnicodeWidthStr as _;
 
 /// Clears the line that the cursor is in.
@@ -143,4 +146,14 @@ pub fn assert_cannot_drive(line: &str) {
     assert_eq!(line.matches(is_unseen).count(), ours, "{line:?}");
     assert!(!line.contains(char::is_control), "{line:?}");
     assert!(!line.contains(['\u{2028}', '\u{2029}']), "{line:?}");
+}
+
+/// The two ends of a terminal: the one that shows what is printed, and the one for a program.
+pub fn terminal() -> (OwnedFd, OwnedFd) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let screen = posix_openpt(flags).expect("a terminal");
+    grantpt(&screen).and_then(|()| unlockpt(&screen)).expect("ours");
+    let name = ptsname_r(&screen).expect("a name");
+    let stdout = open(name.as_str(), flags, Mode::empty()).expect("the other end");
+    (screen.into(), stdout)
 }

@@ -7,9 +7,9 @@ use std::os::unix::process::CommandExt as _;
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::unistd::setsid;
 
-use crate::following::{Following, actor_part, end_of, with_command};
-use crate::interface::terminal;
-use crate::support::{Run, open_folder, share_machine, short, text};
+use crate::support::following::{Following, actor_part, end_of, with_command};
+use crate::support::terminal::terminal;
+use crate::support::watcher::{Run, open_folder, share_machine, short, text};
 
 #[test]
 fn its_signals_are_blocked_and_ignored_as_they_are_in_its_caller() {

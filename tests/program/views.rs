@@ -6,8 +6,10 @@ use std::process::Stdio;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::common::{Running, actor, play, wait_until};
-use crate::support::{Run, Tracefs, Watcher, run_to_end, share_machine, short, watcher_command};
+use crate::support::processes::{Running, actor, play, wait_until};
+use crate::support::watcher::{
+    Run, Tracefs, Watcher, run_to_end, share_machine, short, watcher_command,
+};
 
 /// The pids with events, out of these, and how many each has.
 fn events_of(run: &Run, pids: &[u32]) -> Vec<usize> {
@@ -47,20 +49,6 @@ fn failures_are_shown_with_their_whole_command() {
     let run = watcher.finish();
     let exit = run.exit_of(pid);
     assert_eq!((short(exit), &exit["args"][2]), ("exit 3".into(), &json!("3")));
-}
-
-#[test]
-fn a_pid_is_filtered_in_the_kernel() {
-    let _machine = share_machine();
-    let mut sleeping = Running::start(&mut play(&["sleep"]));
-    let pid = sleeping.pid();
-    let watcher = Watcher::start(&["-p", &pid.to_string(), "--pid", "1"]);
-    let (other, _) = run_to_end(&mut play(&["exit", "0"]));
-    sleeping.end();
-    let run = watcher.finish();
-    assert_eq!(short(run.exit_of(pid)), "exit SIGKILL");
-    assert_eq!(run.of(other).len(), 0);
-    assert!(!run.stderr.contains("not shown"), "nothing else came: {}", run.stderr);
 }
 
 #[test]
@@ -183,33 +171,6 @@ fn times_and_colours_are_as_asked() {
     assert_eq!(line_with(&["-t", "utc"], "utc")[..12].matches(':').count(), 2);
     assert!(line_with(&["--color", "always"], "coloured").contains("\x1b[31m"));
     assert!(!line_with(&["--color", "never"], "plain").contains('\x1b'));
-}
-
-#[test]
-fn privileges_are_given_up_and_ctrl_c_still_works() {
-    let _machine = share_machine();
-    let watcher = Watcher::start(&["-v"]);
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", watcher.pid())).expect("it runs");
-    let field = |name: &str| {
-        status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim().to_owned()
-    };
-    let id = (0xF000_0000 + watcher.pid()).to_string();
-    for ids in ["Uid:", "Gid:"] {
-        assert_eq!(field(ids), [id.as_str(); 4].join("\t"));
-    }
-    assert_eq!(field("Groups:"), "");
-    const CAP_BPF: u64 = 1 << 39;
-    for set in ["CapEff:", "CapPrm:", "CapInh:"] {
-        let left = u64::from_str_radix(&field(set), 16).expect("a set");
-        assert_eq!(left & !CAP_BPF, 0, "{set} {left:x}");
-    }
-    assert_eq!(field("NoNewPrivs:"), "1");
-    let (pid, _) = run_to_end(&mut play(&["exit", "0"]));
-    watcher.signal(Signal::SIGTERM);
-    let run = watcher.wait();
-    assert_eq!(run.of(pid).len(), 2);
-    assert!(run.stderr.contains(&format!("now uid {id}")), "{}", run.stderr);
 }
 
 #[test]

@@ -11,10 +11,10 @@ use nix::mount::{MsFlags, mount};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, umask};
 
-use crate::common::{actor, play, storm_for};
-use crate::following::{Following, end_of, with_command};
-use crate::interface::terminal;
-use crate::support::{
+use crate::support::following::{Following, end_of, with_command};
+use crate::support::processes::{actor, play, storm_for};
+use crate::support::terminal::terminal;
+use crate::support::watcher::{
     Tracefs, Watcher, in_namespace, open_folder, parse, program, run_to_end, share_machine, text,
     watcher_command,
 };
