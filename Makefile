@@ -1,6 +1,7 @@
 # kernel_and_user_map: `make help` lists the targets. V=1 shows what cargo runs.
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+DIST := $(or $(CARGO_TARGET_DIR),target)/dist
 PROGRAM := $(RELEASE)/kernel_and_user_map
 # The manual page and the shells' completions.
 PAGES := $(RELEASE)/pages
@@ -41,13 +42,18 @@ install: all pages ## Install the program, its pages and its service below PREFI
 uninstall: ## Take away what `make install` with the same PREFIX has installed
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install --remove $(PROGRAM) $(PAGES)
 
+.PHONY: dist
+dist: pages ## Build the program for packages and archives: fat LTO makes it smaller, and the build slower
+	cargo build --profile dist --locked $(CARGO_FLAGS)
+	$(RELEASE)/examples/manual $(DIST)/pages
+
 .PHONY: deb
-deb: all pages ## Make a package for Debian and its relatives, in target/debian/
-	PATH="$$(packaging/install-tools):$$PATH" cargo deb --no-build --locked $(CARGO_FLAGS)
+deb: dist ## Make a package for Debian and its relatives, in target/debian/
+	PATH="$$(packaging/install-tools):$$PATH" cargo deb --profile dist --no-build --locked $(CARGO_FLAGS)
 
 .PHONY: rpm
-rpm: all pages ## Make a package for Fedora and its relatives, in target/generate-rpm/
-	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm
+rpm: dist ## Make a package for Fedora and its relatives, in target/generate-rpm/
+	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile dist
 
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
