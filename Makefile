@@ -1,6 +1,7 @@
 # kernel_and_user_map: `make help` lists the targets. V=1 shows what cargo runs.
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
+DIST := $(or $(CARGO_TARGET_DIR),target)/dist
 PROGRAM := $(RELEASE)/kernel_and_user_map
 # The manual page and the shells' completions.
 PAGES := $(RELEASE)/pages
@@ -11,7 +12,7 @@ ARGS ?=
 PREFIX ?= /usr/local
 
 # What `make lint` looks at.
-RUST_SOURCES := $(wildcard src tests benches examples build build.rs)
+RUST_SOURCES := $(wildcard src tests benches examples packaging build build.rs)
 C_SOURCES = $(shell find $(filter-out benches build build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')
 ACTOR := $(wildcard tests/actor.c tests/actor/*.c)
 SHELL_SCRIPTS = $(shell grep -rlE --exclude='*.rs' '^\#!.*sh$$' $(wildcard scripts tests examples packaging fleet) .ci .cargo)
@@ -30,8 +31,8 @@ run: all ## Build the program and run it as root, with the options in ARGS
 
 .PHONY: pages
 pages: packages ## Write the manual page and the completions from the definition of the options
-	cargo build --release --locked $(CARGO_FLAGS) --example manual
-	$(RELEASE)/examples/manual $(PAGES)
+	cargo build --release --locked $(CARGO_FLAGS) --package write-pages
+	$(RELEASE)/write-pages $(PAGES)
 
 .PHONY: install
 install: all pages ## Install the program, its pages and its service below PREFIX (as root, where it must be)
@@ -41,13 +42,18 @@ install: all pages ## Install the program, its pages and its service below PREFI
 uninstall: ## Take away what `make install` with the same PREFIX has installed
 	PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' packaging/install --remove $(PROGRAM) $(PAGES)
 
+.PHONY: dist
+dist: pages ## Build the program for packages and archives: fat LTO makes it smaller, and the build slower
+	cargo build --profile dist --locked $(CARGO_FLAGS)
+	$(RELEASE)/write-pages $(DIST)/pages
+
 .PHONY: deb
-deb: all pages ## Make a package for Debian and its relatives, in target/debian/
-	PATH="$$(packaging/install-tools):$$PATH" cargo deb --no-build --locked $(CARGO_FLAGS)
+deb: dist ## Make a package for Debian and its relatives, in target/debian/
+	PATH="$$(packaging/install-tools):$$PATH" cargo deb --profile dist --no-build --locked $(CARGO_FLAGS)
 
 .PHONY: rpm
-rpm: all pages ## Make a package for Fedora and its relatives, in target/generate-rpm/
-	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm
+rpm: dist ## Make a package for Fedora and its relatives, in target/generate-rpm/
+	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile dist
 
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
@@ -77,7 +83,7 @@ test-fleet: all ## Test fleet/ with syslog-ng and ClickHouse, and 600,000 proces
 bench: all ## Compare with other tools (as root, a quarter of an hour), and write docs/benchmarks.md
 	@scripts/install-packages test
 	@scripts/install-bench-peers
-	cargo build --release --locked $(CARGO_FLAGS) --example lesson
+	cargo build --release --locked $(CARGO_FLAGS) --package lesson
 	cargo bench --locked $(CARGO_FLAGS) --bench pipeline
 	cargo bench --locked $(CARGO_FLAGS) --bench compare
 
@@ -94,13 +100,13 @@ docs: all ## Write docs/options.md and docs/build.svg from real runs (as root, h
 
 .PHONY: fmt
 fmt: ## Format the Rust code
-	cargo fmt
+	cargo fmt --all
 
 .PHONY: lint
 lint: ## Check formatting, lints, shell scripts and the layout; warnings are errors
 	@scripts/install-packages lint
-	cargo fmt --check
-	cargo clippy --release --locked --all-targets -- --deny warnings
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
 	@# Clippy knows what the standard library had in Rust 1.85, but not that let chains came later.
 	@! grep -rPzl --include='*.rs' '\b(if|while) let [^;{}]*?&&\s|&& let ' $(RUST_SOURCES) || \
 		{ echo "lint: these files have let chains, which Rust 1.85 has not" >&2; exit 1; }

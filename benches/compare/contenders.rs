@@ -80,7 +80,7 @@ pub fn us(options: &[&str]) -> Contender {
 pub fn least() -> Result<Vec<Contender>> {
     let this = env::current_exe()?;
     let release = this.ancestors().nth(2).context("cargo's folder")?;
-    let (this, demo) = (this.display().to_string(), release.join("examples/lesson"));
+    let (this, demo) = (this.display().to_string(), release.join("lesson"));
     let demo = one(&[&demo.display().to_string()]);
     Ok(vec![
         Contender {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Parser as _;
+use floor::FloorSkelBuilder;
 use kernel_and_user_map::follow;
 use kernel_and_user_map::kernel::setup;
 use kernel_and_user_map::kernel::skel::KernelAndUserMapSkelBuilder;
@@ -16,12 +17,6 @@ use libbpf_rs::{MapCore, MapFlags};
 
 use crate::machine::program;
 use crate::{ROUNDS, median, progress};
-
-/// The skeleton that build.rs generates from `floor.bpf.c`.
-#[allow(clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used, clippy::expect_used)]
-mod skel {
-    include!(concat!(env!("OUT_DIR"), "/floor.skel.rs"));
-}
 
 /// The options of this program that hold one of both kinds.
 pub const NOTHING: &str = "--nothing";
@@ -34,7 +29,7 @@ pub const INSERT: &str = "--insert";
 /// When the kernel refuses them.
 pub fn hold(kind: &str) -> Result<()> {
     let mut object = MaybeUninit::uninit();
-    let mut open_skel = skel::FloorSkelBuilder::default().open(&mut object)?;
+    let mut open_skel = FloorSkelBuilder::default().open(&mut object)?;
     let inserts = kind == INSERT;
     open_skel.progs.exec_nothing.set_autoload(!inserts);
     open_skel.progs.exit_nothing.set_autoload(!inserts);
@@ -57,7 +52,7 @@ pub fn hold(kind: &str) -> Result<()> {
 pub fn reading() -> Result<f64> {
     const PROCESSES: u64 = 256; // of one read in a storm
     let mut object = MaybeUninit::uninit();
-    let mut open_skel = skel::FloorSkelBuilder::default().open(&mut object)?;
+    let mut open_skel = FloorSkelBuilder::default().open(&mut object)?;
     for mut program in open_skel.open_object_mut().progs_mut() {
         program.set_autoload(false);
     }
@@ -101,7 +96,7 @@ pub fn loading() -> Result<Loading> {
 fn ms_to_load_empty() -> Result<f64> {
     let begun = Instant::now();
     let mut object = MaybeUninit::uninit();
-    let mut open_skel = skel::FloorSkelBuilder::default().open(&mut object)?;
+    let mut open_skel = FloorSkelBuilder::default().open(&mut object)?;
     open_skel.progs.exec_insert.set_autoload(false);
     open_skel.progs.exit_insert.set_autoload(false);
     let mut skel = open_skel.load()?;

@@ -31,6 +31,8 @@ const FOLDER: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/packaging");
 struct Made {
     /// PREFIX, without a DESTDIR before it.
     prefix: PathBuf,
+    /// The program that the packages hold.
+    built: PathBuf,
     deb: PathBuf,
     rpm: PathBuf,
 }
@@ -47,6 +49,7 @@ fn made() -> &'static Made {
         let target = release.parent().expect("one");
         let made = Made {
             prefix,
+            built: target.join("dist").join(NAME),
             deb: newest(&target.join("debian"), "deb"),
             rpm: newest(&target.join("generate-rpm"), "rpm"),
         };
@@ -54,8 +57,8 @@ fn made() -> &'static Made {
         // Made by root; whoever owns the repository must be able to clean up.
         let mut chown = Command::new("chown");
         chown.args(["-R", concat!("--reference=", env!("CARGO_MANIFEST_DIR"))]);
-        chown.args([Path::new(FOLDER), &target.join("debian"), &target.join("generate-rpm")]);
-        run(chown.args([release.join("pages"), release.join("examples")]));
+        chown.args([Path::new(FOLDER), release]);
+        run(chown.args(["debian", "dist", "generate-rpm"].map(|name| target.join(name))));
         made
     })
 }

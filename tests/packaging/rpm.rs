@@ -51,7 +51,7 @@ fn what_it_holds_is_what_was_built() {
     assert_eq!(files_below(&folder), BTreeMap::from(expected));
     assert_eq!(ask(&["--configfiles"]), "/etc/logrotate.d/kernel_and_user_map\n");
     for (path, here) in [
-        ("usr/bin/kernel_and_user_map", made().prefix.join("bin").join(NAME)),
+        ("usr/bin/kernel_and_user_map", made().built.clone()),
         (
             "usr/lib/systemd/system/kernel_and_user_map.service",
             "packaging/kernel_and_user_map.service".into(),

@@ -1,6 +1,6 @@
 //! Writes the manual page and the shells' completions, from the definition of the options.
 //!
-//! usage: cargo run --release --example manual -- FOLDER
+//! usage: write-pages FOLDER
 
 use std::env;
 use std::fs;
@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use kernel_and_user_map::options::Options;
 
-const NAME: &str = env!("CARGO_PKG_NAME");
+const NAME: &str = "kernel_and_user_map";
 
 /// No hyphens in words, and no gaps between them.
 const LAYOUT: &str = ".nh
@@ -25,10 +25,10 @@ const SYNOPSIS: &str = ".SH SYNOPSIS
 ";
 
 /// What the definition of the options does not know: from EXIT STATUS on.
-const OTHER_SECTIONS: &str = include_str!("../packaging/manual.8");
+const OTHER_SECTIONS: &str = include_str!("manual.8");
 
 fn main() -> Result<()> {
-    let folder = env::args_os().nth(1).context("usage: manual FOLDER")?;
+    let folder = env::args_os().nth(1).context("usage: write-pages FOLDER")?;
     let folder = Path::new(&folder);
     fs::create_dir_all(folder).with_context(|| format!("could not make {}", folder.display()))?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -44,7 +44,7 @@ fn manual() -> Result<String> {
     let man = Man::new(Options::command())
         .title(NAME.to_uppercase())
         .section("8")
-        .source(concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")))
+        .source(format!("{NAME} {}", env!("CARGO_PKG_VERSION")))
         .manual("System administration");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
