@@ -8,6 +8,8 @@ PAGES := $(RELEASE)/pages
 CARGO_FLAGS := $(if $(V),--verbose)
 # Options for `make run`, as in: make run ARGS="--period 0.5 -o json"
 ARGS ?=
+# Kernels for `make test-kernels`, as in: make test-kernels KERNELS="5.10 7.x"
+KERNELS ?=
 # Where `make install` puts it, below DESTDIR.
 PREFIX ?= /usr/local
 
@@ -55,10 +57,13 @@ deb: dist ## Make a package for Debian and its relatives, in target/debian/
 rpm: dist ## Make a package for Fedora and its relatives, in target/generate-rpm/
 	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile dist
 
+# The tests are built without optimising, which takes a third of the time, and look at the release program.
+TEST := KERNEL_AND_USER_MAP='$(abspath $(PROGRAM))' cargo test --locked $(CARGO_FLAGS)
+
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
 	@scripts/install-packages test
-	cargo test --release --locked $(CARGO_FLAGS)
+	$(TEST) --no-fail-fast
 
 .PHONY: test-unit
 test-unit: packages ## Run the tests that load no BPF program; no root needed
@@ -67,12 +72,16 @@ test-unit: packages ## Run the tests that load no BPF program; no root needed
 .PHONY: test-soak
 test-soak: all ## Run a million processes among 20,000 others (as root, some minutes)
 	@scripts/install-packages test
-	SOAK=1 cargo test --release --locked $(CARGO_FLAGS) --test kernel --test program -- --nocapture --test-threads=1 soak:: memory::
+	SOAK=1 $(TEST) --test kernel --test program -- --nocapture --test-threads=1 soak:: memory::
 
 .PHONY: test-kernels
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm
 	@scripts/install-packages test
-	tests/kernels/run
+	tests/kernels/run $(KERNELS)
+
+.PHONY: test-all
+test-all: ## Do what .ci/run does, with every kernel, a million processes and a longer storm (as root)
+	.ci/run --all
 
 .PHONY: test-fleet
 test-fleet: all ## Test fleet/ with syslog-ng and ClickHouse, and 600,000 processes (as root, some minutes)
@@ -106,7 +115,7 @@ fmt: ## Format the Rust code
 lint: ## Check formatting, lints, shell scripts and the layout; warnings are errors
 	@scripts/install-packages lint
 	cargo fmt --all --check
-	cargo clippy --release --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets -- --deny warnings
 	@# Clippy knows what the standard library had in Rust 1.85, but not that let chains came later.
 	@! grep -rPzl --include='*.rs' '\b(if|while) let [^;{}]*?&&\s|&& let ' $(RUST_SOURCES) || \
 		{ echo "lint: these files have let chains, which Rust 1.85 has not" >&2; exit 1; }

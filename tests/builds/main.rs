@@ -5,6 +5,8 @@
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
 mod process;
+#[path = "../support/program.rs"]
+mod program;
 mod strace;
 mod stream;
 
@@ -50,7 +52,7 @@ fn run(project: &str, step: &str) -> (String, String) {
         ["strace.log", "stream.jsonl", "said.log"].map(|name| folder.with_extension(name));
     let writer = |path| File::create(path).expect("a folder to write to");
     let (said_out, _) = (writer(&said), writer(&output));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kernel_and_user_map"));
+    let mut command = Command::new(program::program());
     command
         .args(["--view", "tree", "-o", "json", "--to"])
         .arg(&output)

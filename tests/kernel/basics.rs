@@ -10,9 +10,10 @@ use nix::mount::{MsFlags, mount};
 use serde_json::json;
 
 use crate::support::processes::{Running, count_bpf_runs, fdinfo, field, wait_until};
+use crate::support::program::program;
 use crate::support::watcher::{
-    Tracefs, Watcher, in_namespace, kernel_version, own_machine, program, run_to_end,
-    share_machine, short, text_of,
+    Tracefs, Watcher, in_namespace, kernel_version, own_machine, run_to_end, share_machine, short,
+    text_of,
 };
 
 #[test]

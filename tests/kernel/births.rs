@@ -141,7 +141,7 @@ fn a_shell_that_finds_no_command_shows_which_script_it_was() {
         (shell.pid(), args)
     });
     let run = watcher.finish();
-    let table = table.finish().stdout;
+    let table = table.finish().stdout.clone();
 
     for (shell, args) in shells {
         let mut children = run.events.iter().filter(|event| event["ppid"] == shell);

@@ -10,9 +10,8 @@ use nix::sys::signal::Signal;
 use crate::support::following::followed_and_direct;
 use crate::support::logs::{OLD, assert_reported_in, other_name, wait_for_file, watcher_to};
 use crate::support::processes::{fdinfo, field, play, wait_until};
-use crate::support::watcher::{
-    Tracefs, Watcher, open_folder, program, run_to_end, share_machine, short,
-};
+use crate::support::program::program;
+use crate::support::watcher::{Tracefs, Watcher, open_folder, run_to_end, share_machine, short};
 
 /// What the program says of bad input, and its status.
 fn refusal(args: &[&str]) -> (Option<i32>, String) {

@@ -10,10 +10,11 @@ use crate::follow::{assert_started_by, pids};
 use crate::namespaces::unshare_time;
 use crate::support::following::{Following, end_of, events_of};
 use crate::support::processes::{Running, actor, play, wait_until};
+use crate::support::program::program;
 use crate::support::truth::{Truth, args_of, assert_outcome};
 use crate::support::watcher::{
-    Tracefs, Watcher, here_or_in_guest, in_namespace, own_machine, program, run_to_end,
-    share_machine, short, text_of, watcher_command,
+    Tracefs, Watcher, here_or_in_guest, in_namespace, own_machine, run_to_end, share_machine,
+    short, text_of, watcher_command,
 };
 
 /// A process that waits for the end of its stdin, and then plays a part.

@@ -38,10 +38,11 @@ impl Shell {
     /// In a folder. `first`: where programs are looked for before all others.
     pub fn start(folder: &Path, first: &Path, variables: &[(&str, &Path)]) -> Self {
         let mut command = Command::new("sh");
-        // Cargo's variables are about the test; a build in the copy must not see them.
+        // Cargo's variables and the runner's are about the test; a build in the copy must not see them.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("CARGO") && text != "CARGO_HOME" || text == "LD_LIBRARY_PATH" {
+            let is_of_test = ["LD_LIBRARY_PATH", "RUSTC_BOOTSTRAP"].contains(&&*text);
+            if text.starts_with("CARGO") && text != "CARGO_HOME" || is_of_test {
                 command.env_remove(name);
             }
         }

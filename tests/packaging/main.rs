@@ -12,6 +12,8 @@ mod manual;
 #[allow(dead_code, reason = "the kernel tests need more of it")]
 #[path = "../support/processes.rs"]
 mod processes;
+#[path = "../support/program.rs"]
+mod program;
 mod rpm;
 mod service;
 mod version;
@@ -45,8 +47,7 @@ fn made() -> &'static Made {
         let prefix = Path::new(FOLDER).join("prefix");
         fs::create_dir_all(&prefix).expect("a folder to write to");
         let said = make(&["install", "deb", "rpm"], &prefix, Path::new(""));
-        let release = Path::new(env!("CARGO_BIN_EXE_kernel_and_user_map")).parent().expect("one");
-        let target = release.parent().expect("one");
+        let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("one");
         let made = Made {
             prefix,
             built: target.join("dist").join(NAME),
@@ -57,8 +58,8 @@ fn made() -> &'static Made {
         // Made by root; whoever owns the repository must be able to clean up.
         let mut chown = Command::new("chown");
         chown.args(["-R", concat!("--reference=", env!("CARGO_MANIFEST_DIR"))]);
-        chown.args([Path::new(FOLDER), release]);
-        run(chown.args(["debian", "dist", "generate-rpm"].map(|name| target.join(name))));
+        let folders = ["debian", "dist", "generate-rpm", "release"];
+        run(chown.arg(FOLDER).args(folders.map(|name| target.join(name))));
         made
     })
 }
@@ -76,6 +77,7 @@ fn make(targets: &[&str], prefix: &Path, destination: &Path) -> String {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("PATH", path)
         .env_remove("LD_LIBRARY_PATH")
+        .env_remove("RUSTC_BOOTSTRAP") // the runner's, for times
         .stdin(Stdio::null());
     if let (None, Some(home)) = (env::var_os("CARGO_HOME"), option_env!("CARGO_HOME")) {
         command.env("CARGO_HOME", home); // sudo has dropped it

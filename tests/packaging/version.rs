@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::commit::commit_of;
+use crate::program::program;
 use crate::{NAME, run};
 
 fn git(folder: &Path, args: &[&str]) -> String {
@@ -36,8 +37,7 @@ fn the_program_tells_its_own() {
         Some(hash) => format!("{version} ({hash})\n"),
         None => format!("{version}\n"),
     };
-    let program = env!("CARGO_BIN_EXE_kernel_and_user_map");
-    assert_eq!(run(Command::new(program).arg("--version")), expected);
+    assert_eq!(run(Command::new(program()).arg("--version")), expected);
 }
 
 #[test]

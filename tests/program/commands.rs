@@ -13,8 +13,9 @@ use crate::support::following::{
     Following, actor_part, by_shell, end_of, events_of, follow, followed_and_direct, with_command,
 };
 use crate::support::processes::{Running, actor};
+use crate::support::program::program;
 use crate::support::watcher::{
-    Tracefs, open_folder, output_of, program, run_to_end, share_machine, short, text,
+    Tracefs, open_folder, output_of, run_to_end, share_machine, short, text,
 };
 
 /// The lines about an error.

@@ -11,9 +11,7 @@ use crate::support::account::{
     KINDS, Summary, assert_storm_is_whole, between, count, mark, storm, wait_until_it_reports,
 };
 use crate::support::processes::unshare_mounts;
-use crate::support::watcher::{
-    Run, Tracefs, Watcher, here_or_in_guest, own_machine, share_machine, watcher_command,
-};
+use crate::support::watcher::{Run, Tracefs, Watcher, own_machine, share_machine, watcher_command};
 
 /// Two files on a small disk of their own, which is mounted nowhere else.
 fn two_files_on_a_small_disk() -> [File; 2] {
@@ -109,7 +107,7 @@ fn when_a_full_disk_has_room_again_the_next_run_is_whole() {
     let watcher = spawn();
     watcher.stop();
     fill_disk(&filler, 16 * 1024);
-    let processes = here_or_in_guest(300, 100);
+    let processes = 300;
     let first = storm(processes);
     watcher.signal(Signal::SIGCONT);
     let run = watcher.wait();

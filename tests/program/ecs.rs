@@ -5,9 +5,10 @@ use std::os::unix::process::ExitStatusExt as _;
 use serde_json::{Value, json};
 
 use crate::support::processes::play;
+use crate::support::program::program;
 use crate::support::truth::time;
 use crate::support::watcher::{
-    Run, Tracefs, Watcher, program, run_to_end, share_machine, text, watcher_command,
+    Run, Tracefs, Watcher, run_to_end, share_machine, text, watcher_command,
 };
 
 fn watch(options: &[&str]) -> Watcher {

@@ -11,9 +11,10 @@ use nix::fcntl::OFlag;
 use nix::sys::signal::Signal;
 
 use crate::support::processes::{Running, play, wait_until};
+use crate::support::program::program;
 use crate::support::terminal::terminal;
 use crate::support::watcher::{
-    Tracefs, Watcher, parse, program, run_to_end, share_machine, short, text_of, watcher_command,
+    Tracefs, Watcher, parse, run_to_end, share_machine, short, text_of, watcher_command,
 };
 
 #[test]
@@ -163,7 +164,7 @@ fn verbose_tells_what_the_program_does_and_twice_what_libbpf_says() {
     let told = |verbose: &[&str]| {
         let options = [&["--duration", "0.1"], verbose].concat();
         let watcher = Watcher::spawn(watcher_command(Tracefs::Mounted, &options));
-        let stderr = watcher.wait().stderr;
+        let stderr = watcher.wait().stderr.clone();
         ["privileges given up", "libbpf: "].map(|words| stderr.contains(words))
     };
     assert_eq!(told(&[]), [false, false]);

@@ -5,14 +5,13 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::account::{children, count, crowd, print_result};
-use crate::support::watcher::{Watcher, here_or_in_guest, is_soak, may_be_missed, own_machine};
+use crate::support::watcher::{Watcher, is_soak, may_be_missed, own_machine};
 
 #[test]
 fn many_processes_with_long_command_lines_take_little_memory() {
     let _machine = own_machine();
     let full = is_soak().then_some((20_000, 40 << 10, 64 << 10));
-    let small = here_or_in_guest((4000, 40 << 10, 32 << 10), (400, 100 << 10, 24 << 10));
-    let (processes, bytes, at_most) = full.unwrap_or(small);
+    let (processes, bytes, at_most) = full.unwrap_or((4000, 40 << 10, 32 << 10));
     let sees_execs = Watcher::start(&["--period", "0.1"]);
     let crowd = crowd(processes, bytes);
     // The other one finds them in /proc, that with the highest pid last.

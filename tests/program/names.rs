@@ -15,16 +15,16 @@ use crate::support::account::{KINDS, count, print_result};
 use crate::support::cgroups::{Delegated, USER};
 use crate::support::processes::{Running, field, play, wait_until};
 use crate::support::watcher::{
-    Tracefs, Watcher, here_or_in_guest, may_be_missed, open_folder, own_machine, run_to_end,
-    share_machine, text, watcher_command,
+    Tracefs, Watcher, may_be_missed, open_folder, own_machine, run_to_end, share_machine, text,
+    watcher_command,
 };
 
 #[test]
 fn a_cgroup_for_each_process_keeps_nothing_from_being_read() {
     let _machine = own_machine();
     let cgroups = Delegated::create();
-    let (others, processes) = here_or_in_guest((5000, 3000), (1500, 300));
-    let entries = here_or_in_guest("1024", "128");
+    let (others, processes) = (5000, 3000);
+    let entries = "1024";
     let watcher = Watcher::start(&["--max-entries", entries]);
     let numbers = [USER as usize, others, processes].map(|number| number.to_string());
     let mut storm = play(&["cgroups", text(&cgroups.dir)]);

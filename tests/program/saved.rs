@@ -13,9 +13,10 @@ use nix::sys::stat::{Mode, umask};
 
 use crate::support::following::{Following, end_of, with_command};
 use crate::support::processes::{actor, play, storm_for};
+use crate::support::program::program;
 use crate::support::terminal::terminal;
 use crate::support::watcher::{
-    Tracefs, Watcher, in_namespace, open_folder, parse, program, run_to_end, share_machine, text,
+    Tracefs, Watcher, in_namespace, open_folder, parse, run_to_end, share_machine, text,
     watcher_command,
 };
 

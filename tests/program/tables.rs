@@ -99,7 +99,7 @@ fn without_utf_8_all_is_ascii() {
             let _running = Running::start(&mut play(&["sleep", "日本語"]));
             run_to_end(&mut play(&["exit", "3", "naïve"]));
             let run = watcher.finish();
-            let all = run.stdout + &run.stderr;
+            let all = run.stdout.clone() + &run.stderr;
             assert_eq!(all.is_ascii(), is_ascii, "{locale} {options:?}: {all}");
         }
         let tree = ["--view", "tree", "--", text(actor()), "births", "10", "naïve"];

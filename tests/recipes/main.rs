@@ -18,6 +18,8 @@ mod container;
 mod document;
 #[path = "../lesson/output.rs"]
 mod output;
+#[path = "../support/program.rs"]
+mod program;
 #[allow(dead_code, reason = "the lesson looks for bpftool")]
 #[path = "../lesson/shell.rs"]
 mod shell;
@@ -47,7 +49,7 @@ fn work_folder() -> PathBuf {
     let release = folder.join("kernel_and_user_map/target/release");
     fs::create_dir_all(&release).expect("a folder");
     let program = release.join("kernel_and_user_map");
-    symlink(env!("CARGO_BIN_EXE_kernel_and_user_map"), program).expect("a link");
+    symlink(program::program(), program).expect("a link");
     fs::write(folder.join("kernel_and_user_map/Makefile"), "all:\n").expect("a file");
     let project = "all:\n\tsleep 0.05; ls /nowhere 2>/dev/null || true\n\tcp Makefile copy\n";
     fs::write(folder.join("Makefile"), project).expect("a file");
@@ -63,8 +65,7 @@ fn programs(folder: &Path) -> PathBuf {
     let programs = folder.join("bin");
     fs::create_dir(&programs).expect("a folder");
     let own = fs::read_dir(HERE).expect("it is there").map(|entry| entry.expect("an entry").path());
-    let all =
-        own.chain([duckdb.join("bin/duckdb"), env!("CARGO_BIN_EXE_kernel_and_user_map").into()]);
+    let all = own.chain([duckdb.join("bin/duckdb"), program::program()]);
     for program in all {
         let name = program.file_name().expect("a name");
         symlink(&program, programs.join(name)).expect("a link");

@@ -6,6 +6,8 @@
 #[allow(dead_code, reason = "the kernel tests need the rest")]
 #[path = "../support/processes.rs"]
 mod processes;
+#[path = "../support/program.rs"]
+mod program;
 #[allow(dead_code, reason = "the kernel tests need the rest")]
 #[path = "../support/rotated.rs"]
 mod rotated;
@@ -34,7 +36,7 @@ fn rotated_twenty_times_in_a_storm_nothing_is_lost_and_nothing_comes_twice() {
     let [log, rule, state, said] =
         ["events.jsonl", "rule", "state", "said"].map(|name| folder.path().join(name));
 
-    let mut program = Command::new(env!("CARGO_BIN_EXE_kernel_and_user_map"));
+    let mut program = Command::new(program::program());
     let options = ["-o", "json", "--period", "0.05", "--max-entries", "65536", "--to"];
     program.args(options).arg(&log).stdin(Stdio::null());
     program.env_remove("SUDO_UID").env_remove("SUDO_GID"); // as root, in a folder of root's

@@ -14,8 +14,9 @@ use nix::sys::termios::{FlowArg, Termios, tcflow, tcgetattr};
 use nix::unistd::setsid;
 
 use super::processes::wait_until;
+use super::program::program;
 use super::terminal::terminal;
-use super::watcher::{Tracefs, Watcher, in_namespace, program, watcher_command};
+use super::watcher::{Tracefs, Watcher, in_namespace, watcher_command};
 
 /// A terminal, and the program on it.
 pub struct Console {
@@ -156,12 +157,15 @@ impl Console {
     /// Waits until it is as it was before the program had it.
     #[track_caller]
     pub fn assert_left_whole(&self) {
-        self.wait_for("the other screen", |screen| !screen.alternate_screen());
+        // All of it, since what the program has written may still be on its way.
+        self.wait_for("a screen as it was", |screen| {
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && screen.fgcolor() == vt100::Color::Default
+                && !screen.bold()
+                && !screen.inverse()
+        });
         self.assert_modes();
-        let parser = self.screen.lock().expect("no panic");
-        let screen = parser.screen();
-        assert!(!screen.hide_cursor() && screen.fgcolor() == vt100::Color::Default);
-        assert!(!screen.bold() && !screen.inverse());
     }
 
     /// Its modes are what they were.

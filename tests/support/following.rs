@@ -7,8 +7,11 @@ use std::process::{Command, ExitStatus, Stdio};
 use serde_json::Value;
 
 use super::processes::{Running, actor, wait_until};
+use super::program::program;
 use super::truth::{Truth, args};
-use super::watcher::{Run, Tracefs, in_namespace, parse, program, text, text_of, watcher_command};
+use super::watcher::{
+    Run, Tracefs, in_namespace, parse, print_if_failed, text, text_of, watcher_command,
+};
 
 /// A running `kernel_and_user_map -- COMMAND`.
 pub struct Following {
@@ -125,6 +128,13 @@ impl Following {
         let mut truth = Truth::new(pid, watcher, command, run.status);
         truth.read(&run.stdout);
         (run, truth)
+    }
+}
+
+/// As a [`crate::support::watcher::Watcher`] does.
+impl Drop for Following {
+    fn drop(&mut self) {
+        print_if_failed("a program with a command", &self.stdout(), &self.stderr());
     }
 }
 

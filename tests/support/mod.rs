@@ -9,6 +9,7 @@ pub mod following;
 pub mod logs;
 pub mod nobody;
 pub mod processes;
+pub mod program;
 pub mod rotated;
 pub mod schema;
 pub mod terminal;

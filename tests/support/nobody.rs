@@ -9,7 +9,8 @@ use caps::{CapSet, Capability};
 use nix::sys::resource::{RLIM_INFINITY, Resource, setrlimit};
 use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
 
-use super::watcher::{open_folder, program, run_to_end};
+use super::program::program;
+use super::watcher::{open_folder, run_to_end};
 
 pub const NOBODY: u32 = 65534;
 

@@ -5,9 +5,10 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::thread;
 
 use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
@@ -17,6 +18,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::processes::{Running, content, field, mount_tracefs, unshare_mounts, wait_until};
+use super::program::program;
 use super::schema::assert_allowed;
 
 /// Whether this is an emulated guest, where storms are smaller.
@@ -57,12 +59,6 @@ pub fn share_machine() -> RwLockReadGuard<'static, ()> {
 
 pub fn own_machine() -> RwLockWriteGuard<'static, ()> {
     MACHINE.write().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// The program under test.
-pub fn program() -> PathBuf {
-    env::var_os("KERNEL_AND_USER_MAP")
-        .map_or_else(|| env!("CARGO_BIN_EXE_kernel_and_user_map").into(), PathBuf::from)
 }
 
 /// Starts a command, waits for its end, and tells its pid and status.
@@ -264,21 +260,51 @@ impl Watcher {
     }
 }
 
+/// A test that has failed prints what it saw: the cause is mostly there.
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        print_if_failed("a program that was still there", &self.stdout(), &self.stderr());
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        print_if_failed(&format!("a run, {}", self.status), &self.stdout, &self.stderr);
+    }
+}
+
+/// Prints all of stderr, the losses, and both ends of stdout, if the test is failing.
+pub fn print_if_failed(what: &str, stdout: &str, stderr: &str) {
+    const ENDS: usize = 20; // lines; a storm prints a million
+    if !thread::panicking() {
+        return;
+    }
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let lines: Vec<_> = stdout.lines().collect();
+    let is_shown = |(at, line): &(usize, &&str)| {
+        *at < ENDS || at + ENDS >= lines.len() || line.contains(r#""event":"loss""#)
+    };
+    let shown = lines.iter().enumerate().filter(is_shown);
+    let shown: String = shown.map(|(at, line)| format!("{:>8}  {line}\n", at + 1)).collect();
+    eprintln!("--- what the test saw: {what}; load {}", load.trim_end());
+    eprintln!("--- its stdout, {} lines:\n{shown}--- its stderr:\n{stderr}---", lines.len());
+}
+
 /// What the program has printed into a file so far.
 pub fn text_of(file: &File) -> String {
     String::from_utf8(content(file).expect("a readable file")).expect("the program prints UTF-8")
 }
 
-/// So many lines of one stream are held against their schema, and the last one: a million would
-/// take longer than the test.
-const HELD: usize = 10_000;
+/// Most lines of one stream that are held against their schema: a million would take longer than the
+/// test.
+const HELD: usize = 1000;
 
 /// JSON Lines to values, which the schema allows; a last line that is still being written is left
 /// out. A table has none.
 #[track_caller]
 pub fn parse(stdout: &str) -> Vec<Value> {
     let objects = objects(stdout);
-    let held = here_or_in_guest(HELD, HELD / 10);
+    let held = here_or_in_guest(HELD, HELD / 10); // no kernel decides how a line looks
     objects.iter().take(held).chain(objects.last()).for_each(assert_allowed);
     objects
 }
