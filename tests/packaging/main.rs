@@ -12,6 +12,7 @@ mod completions;
 mod deb;
 mod install;
 mod manual;
+mod packages;
 mod rpm;
 mod service;
 mod version;
