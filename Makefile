@@ -13,6 +13,11 @@ KERNELS ?=
 # Where `make install` puts it, below DESTDIR.
 PREFIX ?= /usr/local
 
+# libbpf is built by a make of its own, which must not take these for its own.
+unexport MAKEFLAGS MFLAGS DESTDIR PREFIX ARGS V
+# Where rustup has put cargo, for a shell that was there before it.
+export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
+
 # What `make lint` looks at.
 RUST_SOURCES := $(wildcard src tests benches examples packaging build build.rs)
 C_SOURCES = $(shell find $(filter-out benches build build.rs,$(RUST_SOURCES)) vmlinux -name '*.[ch]')

@@ -9,7 +9,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use procfs::process::Process;
+use procfs_core::FromRead as _;
+use procfs_core::process::MountInfos;
 
 use super::remembered::Remembered;
 use walk::Walk;
@@ -18,7 +19,7 @@ mod walk;
 
 /// Where the cgroup v2 hierarchy is mounted, if it is.
 pub fn mount_point() -> Option<PathBuf> {
-    let mounts = Process::myself().and_then(|us| us.mountinfo()).ok()?;
+    let mounts = MountInfos::from_file("/proc/self/mountinfo").ok()?;
     mounts.into_iter().find(|mount| mount.fs_type == "cgroup2").map(|mount| mount.mount_point)
 }
 

@@ -2,13 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
-use std::fs;
+use std::fs::{self, ReadDir};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use nix::unistd::{SysconfVar, sysconf};
-use procfs::process::{Process, ProcessesIter, Stat, StatFlags, all_processes};
+use procfs_core::process::{Stat, StatFlags};
+use procfs_core::{FromRead as _, ProcessCGroups};
 
 use super::clock::{boot_now, boot_offset_ns};
 use super::slow_file::SlowFiles;
@@ -24,14 +25,42 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// others than root if it is mounted with `hidepid`.
 pub fn is_usable() -> bool {
     let namespace = fs::read_link("/proc/self/ns/pid");
-    namespace.is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
-        && Process::new(1).is_ok_and(|init| init.stat().is_ok())
+    namespace.is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE) && stat(1).is_some()
+}
+
+/// The pids of the processes that run now. `None`: one can't be read.
+#[derive(Debug)]
+struct Pids(ReadDir);
+
+impl Pids {
+    /// `None`: there is no `/proc`.
+    fn all() -> Option<Self> {
+        fs::read_dir("/proc").ok().map(Self)
+    }
+}
+
+impl Iterator for Pids {
+    type Item = Option<u32>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let Ok(entry) = self.0.next()? else { return Some(None) };
+            let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if pid.is_some() {
+                return Some(pid);
+            }
+        }
+    }
+}
+
+fn stat(pid: u32) -> Option<Stat> {
+    Stat::from_file(format!("/proc/{pid}/stat")).ok()
 }
 
 /// The processes that run now, each looked at when its turn comes. `None`: it has ended by then.
 #[derive(Debug)]
 pub struct Processes {
-    all: ProcessesIter,
+    all: Pids,
     /// The pids of those that are asked for.
     only: Option<HashSet<u32>>,
     cgroups: Option<PathBuf>,
@@ -44,12 +73,12 @@ pub fn running(only: Option<&HashSet<u32>>) -> Option<Processes> {
         return None;
     }
     let only = only.cloned();
-    Some(Processes { all: all_processes().ok()?, only, cgroups: cgroups::mount_point() })
+    Some(Processes { all: Pids::all()?, only, cgroups: cgroups::mount_point() })
 }
 
 /// The processes that run now, and their parents' pids.
 pub fn parents() -> Vec<(ProcessId, u32)> {
-    let stats = all_processes().into_iter().flatten().flatten().filter_map(|it| it.stat().ok());
+    let stats = Pids::all().into_iter().flatten().flatten().filter_map(stat);
     let id = |stat: &Stat| ProcessId { pid: stat.pid as u32, start_time: start_of(stat) };
     stats.filter(is_alive).map(|stat| (id(&stat), stat.ppid as u32)).collect()
 }
@@ -58,28 +87,26 @@ impl Iterator for Processes {
     type Item = Option<Running>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let is_wanted = |process: &Process| {
-            self.only.as_ref().is_none_or(|only| only.contains(&process.pid.unsigned_abs()))
-        };
-        let process = self.all.next()?.ok().filter(is_wanted);
-        Some(process.and_then(|process| look(&process, self.cgroups.as_deref())))
+        let is_wanted = |pid: &u32| self.only.as_ref().is_none_or(|only| only.contains(pid));
+        let pid = self.all.next()?.filter(is_wanted);
+        Some(pid.and_then(|pid| look(pid, self.cgroups.as_deref())))
     }
 }
 
-fn look(process: &Process, cgroups: Option<&Path>) -> Option<Running> {
-    let stat = process.stat().ok().filter(|stat| is_alive(stat) && !is_exiting(stat))?;
-    let status = Ids::of(stat.pid)?;
-    let process_id = ProcessId { pid: stat.pid as u32, start_time: start_of(&stat) };
-    let (argv, size) = cmdline(process_id.pid);
+fn look(pid: u32, cgroups: Option<&Path>) -> Option<Running> {
+    let stat = stat(pid).filter(|stat| is_alive(stat) && !is_exiting(stat))?;
+    let status = Ids::of(pid)?;
+    let process = ProcessId { pid, start_time: start_of(&stat) };
+    let (argv, size) = cmdline(pid);
     Some(Running {
-        process: process_id,
+        process,
         common: Common {
             ppid: stat.ppid as u32,
             uid: status.ruid,
             gid: status.rgid,
             started_by: 0,
-            cgroup_id: cgroups.and_then(|root| cgroup_id(process, root)).unwrap_or(0),
-            comm: comm_of(stat.pid.unsigned_abs())?.into(),
+            cgroup_id: cgroups.and_then(|root| cgroup_id(pid, root)).unwrap_or(0),
+            comm: comm_of(pid)?.into(),
             ancestors: None,
             parent_comm: None, // which Tracker::name_parents_of_running fills in
             parent_start: None,
@@ -95,7 +122,7 @@ struct Ids {
 }
 
 impl Ids {
-    fn of(pid: i32) -> Option<Self> {
+    fn of(pid: u32) -> Option<Self> {
         let status = fs::read(format!("/proc/{pid}/status")).ok()?;
         let first_number = |name: &[u8]| {
             let mut lines = status.split(|&byte| byte == b'\n');
@@ -117,7 +144,7 @@ pub fn name_of(process: ProcessId) -> Option<Vec<u8>> {
 /// Who a process is that had started by a time (boot-clock nanoseconds), and who started it.
 pub fn link_of(pid: u32, by: u64) -> Option<(ProcessId, Link)> {
     let comm = comm_of(pid)?.into();
-    let stat = Process::new(pid as i32).and_then(|process| process.stat()).ok()?;
+    let stat = stat(pid)?;
     let process = ProcessId { pid, start_time: start_of(&stat) };
     let link = Link { ppid: stat.ppid as u32, comm, until: boot_now() };
     (process.start_time <= by).then_some((process, link))
@@ -130,8 +157,9 @@ fn comm_of(pid: u32) -> Option<Vec<u8>> {
 }
 
 /// The id of a cgroup is the inode of its folder.
-fn cgroup_id(process: &Process, root: &Path) -> Option<u64> {
-    let v2 = process.cgroups().ok()?.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
+fn cgroup_id(pid: u32, root: &Path) -> Option<u64> {
+    let cgroups = ProcessCGroups::from_file(format!("/proc/{pid}/cgroup")).ok()?;
+    let v2 = cgroups.into_iter().find(|cgroup| cgroup.hierarchy == 0)?;
     fs::metadata(root.join(v2.pathname.trim_start_matches('/'))).ok().map(|folder| folder.ino())
 }
 
@@ -176,7 +204,7 @@ fn start_of(stat: &Stat) -> u64 {
 }
 
 fn stat_of(process: ProcessId) -> Option<Stat> {
-    let stat = Process::new(process.pid as i32).and_then(|process| process.stat()).ok()?;
+    let stat = stat(process.pid)?;
     let same = is_same_start(process.start_time, start_of(&stat));
     (same && is_alive(&stat)).then_some(stat)
 }
@@ -200,8 +228,6 @@ pub fn cpu_of(process: ProcessId) -> Option<u64> {
 
 /// The same, and its resident memory in KiB, as `ps` has it.
 pub fn usage_of(process: ProcessId) -> Option<(u64, u64)> {
-    // Not procfs::page_size: before Linux 6.4 that reads /proc/self/auxv, which a program that is
-    // not dumpable may not, and panics.
     let page = sysconf(SysconfVar::PAGE_SIZE).ok().flatten().unwrap_or(4096);
     let page_kib = page.unsigned_abs() / 1024;
     stat_of(process).map(|stat| ((stat.utime + stat.stime) * TICK_NS, stat.rss * page_kib))

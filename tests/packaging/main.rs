@@ -9,6 +9,7 @@ mod completions;
 mod deb;
 mod install;
 mod manual;
+mod packages;
 #[allow(dead_code, reason = "the kernel tests need more of it")]
 #[path = "../support/processes.rs"]
 mod processes;
