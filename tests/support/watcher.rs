@@ -2,13 +2,14 @@
 
 use std::env;
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::thread;
+use std::time::Instant;
 
 use caps::{CapSet, Capability};
 use nix::mount::{MsFlags, mount};
@@ -54,11 +55,27 @@ pub fn may_be_missed(events: usize) -> usize {
 static MACHINE: RwLock<()> = RwLock::new(());
 
 pub fn share_machine() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(|poisoned| poisoned.into_inner())
+    let asked = Instant::now();
+    let machine = MACHINE.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    print_wait(asked);
+    machine
 }
 
 pub fn own_machine() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(|poisoned| poisoned.into_inner())
+    let asked = Instant::now();
+    let machine = MACHINE.write().unwrap_or_else(|poisoned| poisoned.into_inner());
+    print_wait(asked);
+    machine
+}
+
+/// Prints how long a test has waited for others, which `.ci/run` takes off its time.
+fn print_wait(asked: Instant) {
+    if env::var_os("TEST_TIMES").is_some() {
+        let (test, seconds) = (thread::current(), asked.elapsed().as_secs_f64());
+        let line = format!("WAITED {seconds:.1} {}\n", test.name().unwrap_or_default());
+        // Not to a macro, which libtest captures.
+        io::stderr().write_all(line.as_bytes()).expect("stderr is open");
+    }
 }
 
 /// Starts a command, waits for its end, and tells its pid and status.
