@@ -25,8 +25,7 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// others than root if it is mounted with `hidepid`.
 pub fn is_usable() -> bool {
     let namespace = fs::read_link("/proc/self/ns/pid");
-    namespace.is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE)
-        && stat(1).is_some()
+    namespace.is_ok_and(|link| link.as_os_str() == INITIAL_PID_NAMESPACE) && stat(1).is_some()
 }
 
 /// The pids of the processes that run now. `None`: one can't be read.
