@@ -134,6 +134,9 @@ fn a_shell_that_finds_no_command_shows_which_script_it_was() {
     let old = (script("old"), shell(&script("old")));
     let watcher = Watcher::start(&[]);
     let table = Watcher::spawn(watcher_command(Tracefs::Mounted, &["-t", "none"]));
+    for watcher in [&watcher, &table] {
+        watcher.wait_for_scan();
+    }
     let new = (script("(fork) new"), shell(&script("(fork) new")));
     let shells = [old, new].map(|(args, mut shell)| {
         drop(shell.child.stdin.take());

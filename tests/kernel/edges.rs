@@ -21,7 +21,7 @@ use crate::support::account::{
 };
 use crate::support::processes::{Running, content, fdinfo, field, play, wait_until};
 use crate::support::watcher::{
-    Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, may_be_missed, own_machine,
+    Run, Tracefs, Watcher, here_or_in_guest, is_lost_exit, is_soak, may_be_missed, own_machine,
     share_machine, watcher_command,
 };
 
@@ -115,7 +115,7 @@ fn a_watch_in_the_middle_of_a_storm_is_true_at_both_ends() {
     let storm = LogStorm::start();
     let pid = storm.process.pid();
     let periods = ["0.01", "1", "30"];
-    let watches = here_or_in_guest(100, 6);
+    let watches = if is_soak() { 100 } else { here_or_in_guest(30, 6) };
     let runs: Vec<_> = (0..watches)
         .map(|i| {
             let watcher = Watcher::start(&["--period", periods[i % periods.len()]]);

@@ -57,6 +57,7 @@ fn processes_older_than_the_watcher_have_an_exit_and_what_they_do_from_then_on()
     }
     let before = Timestamp::now();
     let watcher = Watcher::start(&[]);
+    watcher.wait_for_scan();
     let dead = Truth::at_end_of(dead.0, dead.1);
     let truths = old.map(|(process, args)| Truth::at_end_of(process, args)); // with stdin's end
     let run = watcher.finish();

@@ -108,6 +108,7 @@ fn in_a_time_namespace_events_come_at_once_and_times_and_ages_are_right() {
             let mut old = Running::start(play(&["wait", "exit", "5"]).stdin(Stdio::piped()));
             unshare_time(seconds, nanoseconds);
             let watcher = Watcher::start(&["--period", "0.1"]);
+            watcher.wait_for_scan();
             let ages = Watcher::start(&["--view", "processes", "--all", "--period", "0.1"]);
             // Not by vfork, which older kernels refuse here.
             let mut process = Running::start(&mut play(&["exit", "0"]));

@@ -219,6 +219,19 @@ impl Watcher {
         field(&status, "VmHWM:").expect("a line")
     }
 
+    /// Waits until the program knows all that was running before. It goes on to look for that when it
+    /// watches already, and has `/proc` open until it is done.
+    pub fn wait_for_scan(&self) {
+        let folder = format!("/proc/{}/fd", self.pid());
+        let is_open = || {
+            let files = fs::read_dir(&folder).expect("it runs");
+            files
+                .flatten()
+                .any(|file| fs::read_link(file.path()).is_ok_and(|it| it == Path::new("/proc")))
+        };
+        assert!(wait_until(|| !is_open()), "it looks at /proc for ever: {}", self.stderr());
+    }
+
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         self.stdout.as_ref().map_or_else(String::new, text_of)
