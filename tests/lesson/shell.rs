@@ -54,9 +54,7 @@ impl Shell {
             .env("PATH", path(first))
             .envs(variables.iter().copied())
             // The lesson is about what happens, not how fast: save the time to optimize.
-            .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
-            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
