@@ -77,7 +77,8 @@ test-unit: packages ## Run the tests that load no BPF program; no root needed
 .PHONY: test-soak
 test-soak: all ## Run a million processes among 20,000 others (as root, some minutes)
 	@scripts/install-packages test
-	SOAK=1 $(TEST) --test kernel --test program -- --nocapture --test-threads=1 soak:: memory:: edges::a_watch_in_the_middle
+	SOAK=1 $(TEST) --test kernel --test program -- --nocapture --test-threads=1 \
+		soak:: memory:: edges::a_watch_in_the_middle storms::a_storm_is_read
 
 .PHONY: test-kernels
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm

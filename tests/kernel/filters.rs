@@ -192,7 +192,7 @@ fn a_cgroup_that_is_made_again_loses_nothing() {
     let watcher = Watcher::start(&["-c", &format!("{}/service", cgroups.path), "--period", "0.05"]);
     let outside = storm_for(600, 2, 0);
     let mut expected = HashMap::new();
-    for round in 0..here_or_in_guest(20, 8) {
+    for round in 0..here_or_in_guest(20, 4) {
         // A process that has just ended may still be in it.
         assert!(wait_until(|| {
             remove_cgroups(&dir);

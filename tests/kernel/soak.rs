@@ -74,7 +74,7 @@ fn tell(stream: impl Read) -> Told {
 #[test]
 fn at_full_speed_among_many_others_each_process_is_reported_once() {
     let _machine = own_machine();
-    let small = here_or_in_guest((100_000, 2000, "16384"), (1000, 100, "512"));
+    let small = here_or_in_guest((40_000, 2000, "16384"), (1000, 100, "512"));
     let (processes, others, entries) = if is_soak() { (1_000_000, 20_000, "16384") } else { small };
     let crowd = crowd(others, 1);
     let options = ["-o", "json", "--max-entries", entries];
@@ -135,7 +135,7 @@ fn below_each(tree: &str) -> (HashMap<u32, [u64; 2]>, usize) {
 fn all_below_a_command_is_in_the_tree_below_its_starter_while_others_storm_beside() {
     const PARENTS: u64 = 64;
     let _machine = own_machine();
-    let each = here_or_in_guest(1600, 32);
+    let each = if is_soak() { 1600 } else { here_or_in_guest(500, 32) };
     let _beside = storm_for(600, 1, 0);
     let mut command = with_command(
         &["--view", "tree", "--fail-on-loss"],
