@@ -349,9 +349,12 @@ fn objects(stdout: &str) -> Vec<Value> {
 }
 
 impl Run {
-    /// The events of one pid, in the order they were printed.
+    /// The events of one pid, in the order they were printed. A kernel thread may have had that pid
+    /// before: it is none of a test's processes.
     pub fn of(&self, pid: u32) -> Vec<&Value> {
-        self.events.iter().filter(|event| event["pid"] == pid).collect()
+        const KTHREADD: u32 = 2;
+        let is_its = |event: &&Value| event["pid"] == pid && event["ppid"] != KTHREADD;
+        self.events.iter().filter(is_its).collect()
     }
 
     /// The one exit of a pid.
