@@ -75,8 +75,8 @@ impl Screen {
                     origin: &commons[i],
                 },
                 names: Names { user: Some("alice".into()), cgroup: None },
-                age_ns: time - i as u64 * SECOND / 100,
-                cpu_ns: Some(row.4 * time / SECOND),
+                age_ns: time.saturating_sub(i as u64 * SECOND / 100),
+                cpu_ns: Some(row.4 * (time / SECOND)),
                 rss_kib: Some(row.5),
             });
             let alive: Vec<_> = alive.collect();
