@@ -88,14 +88,18 @@ test-fleet: all ## Test fleet/ with syslog-ng and ClickHouse, and 600,000 proces
 bench: all ## Compare with other tools (as root, a quarter of an hour), and write docs/benchmarks.md
 	@scripts/install-packages test
 	@scripts/install-bench-peers
-	cargo build --release --locked $(CARGO_FLAGS) --package lesson
-	cargo bench --locked $(CARGO_FLAGS) --bench pipeline
-	cargo bench --locked $(CARGO_FLAGS) --bench compare
+	cargo build --profile dist --locked $(CARGO_FLAGS) --package lesson
+	cargo bench --profile dist --locked $(CARGO_FLAGS) --bench pipeline
+	cargo bench --profile dist --locked $(CARGO_FLAGS) --bench compare
 
 .PHONY: bench-short
 bench-short: all ## Print what an event costs; fail if counts that are no times have grown
 	@scripts/install-packages test
 	cargo bench --locked $(CARGO_FLAGS) --bench compare -- --short
+
+.PHONY: build-times
+build-times: packages ## Print how long builds take on this machine (some minutes)
+	@scripts/build-times
 
 .PHONY: docs
 docs: all ## Write docs/options.md and docs/build.svg from real runs (as root, half a minute)
