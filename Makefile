@@ -1,7 +1,9 @@
 # kernel_and_user_map: `make help` lists the targets. V=1 shows what cargo runs.
 
 RELEASE := $(or $(CARGO_TARGET_DIR),target)/release
-DIST := $(or $(CARGO_TARGET_DIR),target)/dist
+# The profile of what is packed; the tests take release, which is there.
+DIST_PROFILE ?= dist
+DIST := $(or $(CARGO_TARGET_DIR),target)/$(DIST_PROFILE)
 PROGRAM := $(RELEASE)/kernel_and_user_map
 # The manual page and the shells' completions.
 PAGES := $(RELEASE)/pages
@@ -14,7 +16,7 @@ KERNELS ?=
 PREFIX ?= /usr/local
 
 # libbpf is built by a make of its own, which must not take these for its own.
-unexport MAKEFLAGS MFLAGS DESTDIR PREFIX ARGS V
+unexport MAKEFLAGS MFLAGS DESTDIR PREFIX ARGS V DIST_PROFILE
 # Where rustup has put cargo, for a shell that was there before it.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 
@@ -51,19 +53,20 @@ uninstall: ## Take away what `make install` with the same PREFIX has installed
 
 .PHONY: dist
 dist: pages ## Build the program for packages and archives: fat LTO makes it smaller, and the build slower
-	cargo build --profile dist --locked $(CARGO_FLAGS)
+	cargo build --profile $(DIST_PROFILE) --locked $(CARGO_FLAGS)
 	$(RELEASE)/write-pages $(DIST)/pages
 
 .PHONY: deb
 deb: dist ## Make a package for Debian and its relatives, in target/debian/
-	PATH="$$(packaging/install-tools):$$PATH" cargo deb --profile dist --no-build --locked $(CARGO_FLAGS)
+	PATH="$$(packaging/install-tools):$$PATH" cargo deb --profile $(DIST_PROFILE) --no-build --locked $(CARGO_FLAGS)
 
 .PHONY: rpm
 rpm: dist ## Make a package for Fedora and its relatives, in target/generate-rpm/
-	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile dist
+	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile $(DIST_PROFILE)
 
-# The tests are built without optimising, which takes a third of the time, and look at the release program.
-TEST := KERNEL_AND_USER_MAP='$(abspath $(PROGRAM))' cargo test --locked $(CARGO_FLAGS)
+# The tests are built without optimizing, which takes a third of the time, and look at the release program.
+BUILT := KERNEL_AND_USER_MAP='$(abspath $(PROGRAM))'
+TEST := $(BUILT) cargo test --locked $(CARGO_FLAGS)
 
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
@@ -75,10 +78,11 @@ test-unit: packages ## Run the tests that load no BPF program; no root needed
 	cargo test --locked $(CARGO_FLAGS) --lib --bins --test bad_input --test properties
 
 .PHONY: test-soak
-test-soak: all ## Run a million processes among 20,000 others (as root, some minutes)
+test-soak: all ## Run the tests that have a long form in that form (as root, a quarter of an hour)
 	@scripts/install-packages test
-	SOAK=1 $(TEST) --test kernel --test program -- --nocapture --test-threads=1 \
-		soak:: memory:: edges::a_watch_in_the_middle storms::a_storm_is_read
+	SOAK=1 $(TEST) --test kernel --test program --test builds --test packaging -- --nocapture --test-threads=1 \
+		soak:: memory:: edges::a_watch_in_the_middle storms::a_storm_is_read storms::its_memory \
+		strace_and_the_program deb:: rpm::
 
 .PHONY: test-kernels
 test-kernels: all ## Run the kernel tests on Linux 5.10, 6.1, 6.12 and 7.x in QEMU, and on 64-bit Arm
@@ -105,7 +109,7 @@ bench: all ## Compare with other tools (as root, a quarter of an hour), and writ
 .PHONY: bench-short
 bench-short: all ## Print what an event costs; fail if counts that are no times have grown
 	@scripts/install-packages test
-	cargo bench --locked $(CARGO_FLAGS) --bench compare -- --short
+	$(BUILT) cargo bench --profile dev --locked $(CARGO_FLAGS) --bench compare -- --short
 
 .PHONY: build-times
 build-times: packages ## Print how long builds take on this machine (some minutes)

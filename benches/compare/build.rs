@@ -157,7 +157,8 @@ fn build(project: &str, name: &str, step: &str) -> Result<f64> {
 }
 
 fn run_below(project: &str, name: &str, step: &str) -> Result<f64> {
-    let ours = [program(), "--"];
+    let program = program();
+    let ours = [program.as_str(), "--"];
     let peer = PEERS.iter().find(|(peer, ..)| *peer == name);
     run(project, peer.map_or(if name == BELOW { &ours[..] } else { &[] }, |peer| peer.1), step)
 }

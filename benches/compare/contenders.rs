@@ -68,7 +68,7 @@ fn one(words: &[&str]) -> Vec<Vec<String>> {
 
 /// The program, with a table.
 pub fn us(options: &[&str]) -> Contender {
-    let commands = one(&[&[program()], options].concat());
+    let commands = one(&[&[program().as_str()], options].concat());
     Contender { name: US, commands, extent: Extent::All }
 }
 
@@ -85,7 +85,7 @@ pub fn least() -> Result<Vec<Contender>> {
     Ok(vec![
         Contender {
             name: JSON,
-            commands: one(&[program(), "-o", "json"]),
+            commands: one(&[&program(), "-o", "json"]),
             extent: Extent::UserSpace,
         },
         Contender { name: DEMO, commands: demo, extent: Extent::Hooks },

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 
 use crate::processes::{self, Running, mount_tracefs, play, unshare_mounts};
+use crate::program;
 
 /// Settings that were changed, with what they were before.
 static CHANGED: Mutex<Vec<(PathBuf, String)>> = Mutex::new(Vec::new());
@@ -67,8 +68,8 @@ pub fn cpus() -> usize {
 }
 
 /// The program under test.
-pub fn program() -> &'static str {
-    env!("CARGO_BIN_EXE_kernel_and_user_map")
+pub fn program() -> String {
+    program::program().display().to_string()
 }
 
 /// Starts `processes` tiny programs, `jobs` at a time; how long it took.

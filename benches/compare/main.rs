@@ -16,6 +16,8 @@ mod pipeline;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/support/processes.rs"]
 mod processes;
+#[path = "../../tests/support/program.rs"]
+mod program;
 mod report;
 mod rounds;
 mod short;

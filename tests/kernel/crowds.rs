@@ -15,7 +15,7 @@ use crate::support::watcher::{Watcher, here_or_in_guest, may_be_missed, output_o
 fn a_fork_bomb_is_told_to_the_last_exit() {
     let _machine = own_machine();
     let watcher = Watcher::start(&[]);
-    let (forks, limit) = here_or_in_guest(("20000", "300"), ("1000", "100"));
+    let (forks, limit) = here_or_in_guest(("20000", "300"), ("500", "50"));
     let mut command = play(&["fork-bomb", forks, limit]);
     let bomb = Running::start(by_attacker(command.stdout(Stdio::piped())));
     let pid = bomb.pid();
@@ -41,7 +41,7 @@ fn a_fork_bomb_is_told_to_the_last_exit() {
 fn ten_thousand_threads_that_leave_at_once_are_one_exit_with_the_right_status() {
     let _machine = own_machine();
     let watcher = Watcher::start(&[]);
-    let threads = here_or_in_guest("10000", "500");
+    let threads = here_or_in_guest("10000", "300");
     let truths = ["exit", "exit_group", "kill"]
         .map(|how| (Truth::of(by_attacker(&mut play(&["many-leave", threads, how]))), how));
     let run = watcher.finish();

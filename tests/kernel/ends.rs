@@ -10,17 +10,9 @@ use libc::{SIGKILL, SIGSEGV};
 use nix::mount::{MsFlags, mount, umount};
 use serde_json::json;
 
-use crate::support::processes::{Running, actor, field, play, wait_until};
+use crate::support::processes::{Running, field, play, wait_until, wait_until_asleep};
 use crate::support::truth::{Truth, args, args_of, assert_life, assert_outcome, time};
 use crate::support::watcher::{Watcher, open_folder, share_machine, text};
-
-/// Waits until a process that was just started has its own command line.
-fn wait_for_cmdline(pid: u32) {
-    let cmdline = format!("/proc/{pid}/cmdline");
-    let name = actor().as_os_str().as_encoded_bytes();
-    let is_there = || fs::read(&cmdline).is_ok_and(|bytes| bytes.starts_with(name));
-    assert!(wait_until(is_there), "{pid} does not become the actor");
-}
 
 /// Waits until the main thread of a process, or all of it, has ended.
 fn wait_for_zombie(pid: u32) {
@@ -51,7 +43,7 @@ fn processes_older_than_the_watcher_have_an_exit_and_what_they_do_from_then_on()
     let dead = start(&["exit", "8"]);
     for (process, args) in old.iter().chain([&dead]) {
         match &*args[1] {
-            "wait" => wait_for_cmdline(process.pid()),
+            "wait" => wait_until_asleep(process.pid()),
             _ => wait_for_zombie(process.pid()),
         }
     }

@@ -98,7 +98,7 @@ fn the_user_at_the_exec_decides_for_both_events() {
 #[test]
 fn what_the_kernel_refuses_is_no_event_that_is_hidden() {
     let _machine = own_machine();
-    let processes = here_or_in_guest(2000, 300);
+    let processes = here_or_in_guest(2000, 150);
     let cgroups = Delegated::create();
     for filter in [["-u", &USER.to_string()], ["-c", &cgroups.path]] {
         let watcher = Watcher::start(&filter);
@@ -123,7 +123,7 @@ fn what_the_kernel_refuses_is_no_event_that_is_hidden() {
 #[test]
 fn a_program_that_is_refused_is_so_however_long_it_runs_and_however_many_do() {
     let _machine = own_machine();
-    let (room, processes) = here_or_in_guest(("1024", 1500), ("256", 400));
+    let (room, processes) = here_or_in_guest(("1024", 1500), ("256", 350));
     let user = USER.to_string();
     let watcher = Watcher::start(&["-u", &user, "--max-entries", room, "--period", "0.1"]);
     let mut long = play(&["wait", "become", &user, "exit", "0"]);
@@ -132,7 +132,7 @@ fn a_program_that_is_refused_is_so_however_long_it_runs_and_however_many_do() {
     // More than there is room for; what has none is recorded, and hidden.
     let crowd = crowd(processes, 10);
     let parent = crowd.pid();
-    storm(here_or_in_guest(3000, 1500));
+    storm(here_or_in_guest(3000, 600));
     let exit = actor();
     let wanted: Vec<_> =
         (0..20).map(|_| run_to_end(&mut play(&["as", &user, text(exit), "exit", "3"])).0).collect();
@@ -199,7 +199,7 @@ fn a_cgroup_that_is_made_again_loses_nothing() {
             !dir.exists()
         }));
         // Every second time it stays away for longer than a period.
-        storm(if round % 2 == 0 { 300 } else { 1 });
+        storm(if round % 2 == 0 { here_or_in_guest(300, 100) } else { 1 });
         let parts = [
             &["in-cgroup", text(&dir), "exit", "3"][..],
             &["in-cgroup", text(&dir), "in-cgroup", text(&inner), "exit", "3"],

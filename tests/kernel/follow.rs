@@ -216,7 +216,7 @@ fn a_storm_beside_adds_nothing_to_the_map() {
 #[test]
 fn a_command_that_ends_at_once_has_its_events() {
     let _machine = share_machine();
-    for code in 0..here_or_in_guest(50, 20) {
+    for code in 0..here_or_in_guest(50, 10) {
         let run = follow(&[], &[text(actor()), "exit", &code.to_string()]);
         assert_eq!(run.status.code(), Some(code), "{}", run.stderr);
         let events: Vec<_> = run.events.iter().filter(|event| event["pid"].is_u64()).collect();

@@ -64,7 +64,7 @@ fn what_happened_while_nobody_read_its_pipe_is_reported_or_counted_to_the_last_e
     let (watcher, mut reader) =
         Watcher::spawn_with_pipe(watcher_command(Tracefs::Mounted, &options));
     let begin = mark("begin");
-    let processes = here_or_in_guest(10_000, 800);
+    let processes = here_or_in_guest(10_000, 600);
     let sleepy = storm(processes);
 
     let output = tempfile::tempfile().expect("a temporary file");

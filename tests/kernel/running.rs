@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::follow::{assert_started_by, pids};
 use crate::namespaces::unshare_time;
 use crate::support::following::{Following, end_of, events_of};
-use crate::support::processes::{Running, actor, play, wait_until};
+use crate::support::processes::{Running, actor, play, wait_until, wait_until_asleep};
 use crate::support::program::program;
 use crate::support::truth::{Truth, args_of, assert_outcome};
 use crate::support::watcher::{
@@ -61,8 +61,7 @@ fn a_running_process_that_calls_exec_is_one_process_of_the_tree() {
     let pid = process.pid().to_string();
     let watcher = Watcher::start(&["--follow", &pid, "--view", "tree"]);
     drop(process.child.stdin.take());
-    let comm = || std::fs::read_to_string(format!("/proc/{pid}/comm")).expect("it runs");
-    assert!(wait_until(|| comm() == "actor\n"), "{}", comm());
+    wait_until_asleep(process.pid());
     let run = watcher.finish();
     let [in_tree] = run.of(process.pid())[..] else { panic!("{:#?}", run.events) };
     let ran: Vec<_> = in_tree["programs"].as_array().expect("two").iter().collect();

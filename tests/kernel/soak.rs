@@ -15,9 +15,10 @@ use serde_json::Value;
 use crate::support::account::{KINDS, Summary, crowd, print_result, storm};
 use crate::support::following::with_command;
 use crate::support::processes::{Running, actor, storm_for};
+use crate::support::program::is_soak;
 use crate::support::truth::Ended;
 use crate::support::watcher::{
-    Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, output_of, own_machine, text,
+    Run, Tracefs, Watcher, here_or_in_guest, may_be_missed, output_of, own_machine, text,
     watcher_command,
 };
 
@@ -74,7 +75,7 @@ fn tell(stream: impl Read) -> Told {
 #[test]
 fn at_full_speed_among_many_others_each_process_is_reported_once() {
     let _machine = own_machine();
-    let small = here_or_in_guest((40_000, 2000, "16384"), (1000, 100, "512"));
+    let small = here_or_in_guest((40_000, 2000, "16384"), (600, 100, "512"));
     let (processes, others, entries) = if is_soak() { (1_000_000, 20_000, "16384") } else { small };
     let crowd = crowd(others, 1);
     let options = ["-o", "json", "--max-entries", entries];
@@ -135,7 +136,7 @@ fn below_each(tree: &str) -> (HashMap<u32, [u64; 2]>, usize) {
 fn all_below_a_command_is_in_the_tree_below_its_starter_while_others_storm_beside() {
     const PARENTS: u64 = 64;
     let _machine = own_machine();
-    let each = if is_soak() { 1600 } else { here_or_in_guest(500, 32) };
+    let each = if is_soak() { 1600 } else { here_or_in_guest(500, 16) };
     let _beside = storm_for(600, 1, 0);
     let mut command = with_command(
         &["--view", "tree", "--fail-on-loss"],

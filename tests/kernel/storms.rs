@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
+use std::thread;
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use serde_json::{Value, json};
 
@@ -11,8 +11,9 @@ use crate::support::account::{
     KINDS, assert_summary_is_what_was_printed, children, count, print_result, started, storm,
 };
 use crate::support::processes::{field, storm_for};
+use crate::support::program::is_soak;
 use crate::support::watcher::{
-    Run, Tracefs, Watcher, here_or_in_guest, is_soak, may_be_missed, own_machine, watcher_command,
+    Run, Tracefs, Watcher, here_or_in_guest, may_be_missed, own_machine, watcher_command,
 };
 
 /// A storm that the reader keeps up with is whole, each process once, in order.
@@ -63,22 +64,20 @@ fn assert_at_full_speed(tracefs: Tracefs, processes: usize, period: &str, may_be
 #[test]
 fn a_storm_is_read_in_time_however_long_the_period() {
     let _machine = own_machine();
-    let processes = if is_soak() { 100_000 } else { here_or_in_guest(40_000, 1000) };
+    let processes = if is_soak() { 100_000 } else { here_or_in_guest(40_000, 600) };
     assert_nothing_lost_at_full_speed(processes, "30");
 }
 
 #[test]
 fn a_reader_that_hardly_rests_makes_the_kernel_miss_next_to_nothing() {
     let _machine = own_machine();
-    let in_guest = if may_be_missed(1000) > 0 { 2000 } else { 1000 };
-    assert_nothing_lost_at_full_speed(here_or_in_guest(20_000, in_guest), "0.01");
+    assert_nothing_lost_at_full_speed(here_or_in_guest(20_000, 1000), "0.01");
 }
 
 #[test]
 fn without_tracefs_the_kernel_misses_no_more_than_with_it() {
     let _machine = own_machine();
-    let in_guest = if may_be_missed(1000) > 0 { 2000 } else { 1000 };
-    let processes = here_or_in_guest(20_000, in_guest);
+    let processes = here_or_in_guest(20_000, 500);
     for tracefs in [Tracefs::Absent, Tracefs::Forbidden] {
         assert_at_full_speed(tracefs, processes, "0.01", may_be_missed(processes) as u64);
     }
@@ -129,14 +128,11 @@ fn least_memory_within(time: Duration, pid: u32) -> u64 {
     least
 }
 
-/// Lasts 20 seconds, or as many as the environment variable `STEADY_SECONDS` says.
 #[test]
 fn its_memory_does_not_grow_under_a_steady_load() {
     const MAY_GROW: u64 = 1024; // KiB; after 20 s, about 40 bytes an event
     let _machine = own_machine();
-    let seconds = env::var("STEADY_SECONDS").map_or(here_or_in_guest(20, 4), |seconds| {
-        seconds.parse().expect("STEADY_SECONDS is a number of seconds")
-    });
+    let seconds = if is_soak() { 300 } else { here_or_in_guest(20, 4) };
     let nowhere = OpenOptions::new().write(true).open("/dev/null").expect("/dev/null");
     // With frequent reads, memory for the records of one read is a small part.
     let options = ["-o", "json", "--period", "0.1"];

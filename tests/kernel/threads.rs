@@ -91,7 +91,7 @@ fn nine_threads_that_leave_at_once_are_one_exit_with_one_status() {
 #[test]
 fn a_full_map_misses_nothing_when_many_threads_end_at_once() {
     let _machine = share_machine();
-    let count = here_or_in_guest("4000", "400");
+    let count = here_or_in_guest("4000", "200");
     let watcher = Watcher::start(&["--max-entries", "1", "--period", "3600"]);
     watcher.stop();
     let truth = Truth::of(&mut play(&["crowd", "exit", "exit", count]));

@@ -47,11 +47,14 @@ fn made() -> &'static Made {
         let _ = fs::remove_dir_all(FOLDER);
         let prefix = Path::new(FOLDER).join("prefix");
         fs::create_dir_all(&prefix).expect("a folder to write to");
-        let said = make(&["install", "deb", "rpm"], &prefix, Path::new(""));
+        // Fat LTO takes minutes, and what is packed goes by its place and not by how it was made.
+        let profile = if program::is_soak() { "dist" } else { "release" };
+        let packing = format!("DIST_PROFILE={profile}");
+        let said = make(&["install", "deb", "rpm", &packing], &prefix, Path::new(""));
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("one");
         let made = Made {
             prefix,
-            built: target.join("dist").join(NAME),
+            built: target.join(profile).join(NAME),
             deb: newest(&target.join("debian"), "deb"),
             rpm: newest(&target.join("generate-rpm"), "rpm"),
         };
@@ -59,7 +62,7 @@ fn made() -> &'static Made {
         // Made by root; whoever owns the repository must be able to clean up.
         let mut chown = Command::new("chown");
         chown.args(["-R", concat!("--reference=", env!("CARGO_MANIFEST_DIR"))]);
-        let folders = ["debian", "dist", "generate-rpm", "release"];
+        let folders = ["debian", "generate-rpm", "release", profile];
         run(chown.arg(FOLDER).args(folders.map(|name| target.join(name))));
         made
     })

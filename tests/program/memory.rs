@@ -5,7 +5,8 @@ use std::fs;
 use serde_json::Value;
 
 use crate::support::account::{children, count, crowd, print_result};
-use crate::support::watcher::{Watcher, is_soak, may_be_missed, own_machine};
+use crate::support::program::is_soak;
+use crate::support::watcher::{Watcher, may_be_missed, own_machine};
 
 #[test]
 fn many_processes_with_long_command_lines_take_little_memory() {

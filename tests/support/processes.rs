@@ -120,6 +120,14 @@ pub fn wait_until(mut done: impl FnMut() -> bool) -> bool {
     true
 }
 
+/// Waits until a process that was just started is the actor, and sleeps. Its name and its command line
+/// are there before the kernel reports the exec, and a process in exec(2) does not sleep in this way.
+#[track_caller]
+pub fn wait_until_asleep(pid: u32) {
+    let stat = || fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    assert!(wait_until(|| stat().contains("(actor) S ")), "it is no actor, or awake: {}", stat());
+}
+
 /// All that a file has by now, for one that another process writes to: a clone of the
 /// descriptor has the same position, so this reads at offsets.
 pub fn content(file: &File) -> io::Result<Vec<u8>> {

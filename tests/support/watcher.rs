@@ -32,11 +32,6 @@ pub fn here_or_in_guest<T>(here: T, guest: T) -> T {
     if in_guest() { guest } else { here }
 }
 
-/// Whether this is `make test-soak`, which has more time.
-pub fn is_soak() -> bool {
-    env::var_os("SOAK").is_some()
-}
-
 /// The version of the running kernel, as far as programs differ.
 pub fn kernel_version() -> (u32, u32) {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
