@@ -18,6 +18,8 @@
 
 mod document;
 mod output;
+#[path = "../support/program.rs"]
+mod program;
 mod shell;
 mod tree;
 
@@ -37,8 +39,10 @@ fn every_command_of_the_lesson_does_what_is_shown() {
         shell::find("bpftool").expect("bpftool is missing: scripts/install-packages test");
 
     let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lesson");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lesson");
+    let copy = folder.join("repository");
     tree::copy(source, &copy);
+    tree::make_builds_short(&folder, &copy);
 
     let text = fs::read_to_string(source.join("docs/lesson.md")).expect("the document");
     let mut shell = Shell::start(&copy, &copy.join("tests/lesson"), &[("BPFTOOL", &bpftool)]);
@@ -82,7 +86,7 @@ fn every_command_of_the_lesson_does_what_is_shown() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     // Built by root; whoever owns the repository must be able to clean up.
     let owner = format!("--reference={}", source.display());
-    let status = Command::new("chown").args(["-R", &owner]).arg(&copy).status().expect("chown");
+    let status = Command::new("chown").args(["-R", &owner]).arg(&folder).status().expect("chown");
     assert!(status.success());
 }
 

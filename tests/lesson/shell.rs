@@ -16,7 +16,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::{Pid, setsid};
 
-/// No block takes this long unless it hangs; the first one compiles all dependencies.
+/// No block takes this long unless it hangs; the first one may compile all dependencies.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// In the copy: the commands of a block, and what they write to stderr.
@@ -53,8 +53,6 @@ impl Shell {
             .current_dir(folder)
             .env("PATH", path(first))
             .envs(variables.iter().copied())
-            // The lesson is about what happens, not how fast: save the time to optimize.
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());

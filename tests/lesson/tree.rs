@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
+
+use crate::program::program;
 
 /// Makes `to` a copy of `from`, without what is built. Files that are the same stay untouched:
 /// cargo builds anew what is newer.
@@ -32,6 +35,23 @@ pub fn copy(from: &Path, to: &Path) {
             fs::copy(&path, &copy).expect("a copy");
         }
     }
+}
+
+/// Gives the copy what cargo has built of others for the program under test, and a configuration, in
+/// the folder above, by which the rest is not optimized: the lesson is about what happens, not how fast.
+pub fn make_builds_short(folder: &Path, copy: &Path) {
+    const CONFIG: &str = "[profile.release.package]\nkernel_and_user_map.opt-level = 0\n";
+    fs::create_dir_all(folder.join(".cargo")).expect("a folder");
+    fs::write(folder.join(".cargo/config.toml"), CONFIG).expect("a file");
+    let program = program();
+    let (from, to) = (program.parent().expect("a folder"), copy.join("target/release"));
+    if to.exists() || !from.ends_with("release") {
+        return;
+    }
+    fs::create_dir_all(&to).expect("a folder");
+    let mut cp = Command::new("cp");
+    cp.args(["--archive", "--reflink=auto"]).args([".fingerprint", "build", "deps"]).arg(&to);
+    assert!(cp.current_dir(from).status().expect("cp").success());
 }
 
 /// Applies a patch: each hunk begins with a line `@@`, and fits at one place of its file.
