@@ -3,13 +3,17 @@
 
 #![allow(clippy::expect_used, reason = "a test that can't go on has failed")]
 
+#[path = "support/program.rs"]
+mod program;
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output};
 
+use program::program;
+
 fn run(args: &[&OsStr]) -> Output {
-    let program = env!("CARGO_BIN_EXE_kernel_and_user_map");
-    Command::new(program).args(args).output().expect("the program starts")
+    Command::new(program()).args(args).output().expect("the program starts")
 }
 
 /// The line, without what all of them have.

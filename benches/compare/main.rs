@@ -1,8 +1,7 @@
 //! Measures the program side by side with the least that does the job, and with what people use
 //! instead.
 //!
-//! `cargo bench --bench compare` takes a quarter of an hour, and writes docs/benchmarks.md and
-//! docs/benchmarks.svg. With `-- --short` it measures only the program, and fails when
+//! `make bench` takes a quarter of an hour, and writes docs/benchmarks.md and docs/benchmarks.svg. With `-- --short` it measures only the program, and fails when
 //! counts that do not depend on the machine have grown (see `short.rs`). With `-- --build 2` it
 //! prints what builds cost, of 2 rounds (see `build.rs`).
 

@@ -98,7 +98,7 @@ fn look(pid: u32, cgroups: Option<&Path>) -> Option<Running> {
     let status = Ids::of(pid)?;
     let process = ProcessId { pid, start_time: start_of(&stat) };
     let (argv, size) = cmdline(pid);
-    Some(Running {
+    let running = Running {
         process,
         common: Common {
             ppid: stat.ppid as u32,
@@ -112,7 +112,14 @@ fn look(pid: u32, cgroups: Option<&Path>) -> Option<Running> {
             parent_start: None,
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
-    })
+    };
+    // If its pid is another process's by now, some of this may be that one's.
+    is_same(pid, process.start_time).then_some(running)
+}
+
+/// Whether no other process has the pid of one that had started then.
+fn is_same(pid: u32, start_time: u64) -> bool {
+    stat(pid).is_none_or(|now| is_same_start(start_time, start_of(&now)))
 }
 
 /// Real ids. Not by a parser of text: a user may choose a name that is no text.

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::account::{children, crowd, storm};
 use crate::support::cgroups::{Delegated, USER, remove_cgroups};
-use crate::support::processes::{Running, actor, play, storm_for, wait_until};
+use crate::support::processes::{Running, actor, play, storm_for, wait_until, wait_until_asleep};
 use crate::support::watcher::{
     Run, Watcher, here_or_in_guest, may_be_missed, open_folder, own_machine, run_to_end,
     share_machine, short, text,
@@ -56,6 +56,7 @@ fn the_user_at_the_exec_decides_for_both_events() {
 
     let mut before = play(&["wait", "become", &user, "exit", "0"]);
     let mut before = Running::start(before.stdin(Stdio::piped()));
+    wait_until_asleep(before.pid());
     let all = Watcher::start(&[]);
     let filters = [USER, 0].map(|uid| (uid, Watcher::start(&["-u", &uid.to_string()])));
     let neither = Watcher::start(&["-u", "54320"]);

@@ -1,6 +1,6 @@
 //! Faults at the wrong moment: what they cost is counted.
 
-use std::io::{self};
+use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::thread;

@@ -1,7 +1,7 @@
 //! What the kernel lets the program do, and what the program gives up.
 
 use std::collections::HashSet;
-use std::fs::{self};
+use std::fs;
 use std::process::Command;
 
 use libbpf_rs::query::{MapInfoIter, ProgInfoIter};
@@ -42,7 +42,7 @@ fn without_privileges_it_names_them() {
     let copy = dir.path().join("kernel_and_user_map");
     // By another process: a fork of another test would hold what this one has open for writing.
     run_to_end(Command::new("cp").arg(program()).arg(&copy));
-    std::fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+    fs::set_permissions(dir.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .expect("permissions");
     let output = Command::new(copy).uid(65534).gid(65534).output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -87,8 +87,7 @@ fn sigkill_leaves_nothing_in_the_kernel_and_the_next_start_works() {
 fn privileges_are_given_up_and_ctrl_c_still_works() {
     let _machine = share_machine();
     let watcher = Watcher::start(&["-v"]);
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", watcher.pid())).expect("it runs");
+    let status = fs::read_to_string(format!("/proc/{}/status", watcher.pid())).expect("it runs");
     let field = |name: &str| {
         status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim().to_owned()
     };

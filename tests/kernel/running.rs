@@ -20,7 +20,9 @@ use crate::support::watcher::{
 /// A process that waits for the end of its stdin, and then plays a part.
 fn waiting(part: &[&str]) -> Running {
     let mut command = play(&[&["wait"], part].concat());
-    Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()))
+    let process = Running::start(command.stdin(Stdio::piped()).stdout(Stdio::piped()));
+    wait_until_asleep(process.pid());
+    process
 }
 
 /// Follows these processes only.

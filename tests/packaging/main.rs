@@ -47,7 +47,7 @@ fn made() -> &'static Made {
         let _ = fs::remove_dir_all(FOLDER);
         let prefix = Path::new(FOLDER).join("prefix");
         fs::create_dir_all(&prefix).expect("a folder to write to");
-        // Fat LTO takes minutes, and what is packed goes by its place and not by how it was made.
+        // Fat LTO takes minutes, and the profile does not change which files are packed.
         let profile = if program::is_soak() { "dist" } else { "release" };
         let packing = format!("DIST_PROFILE={profile}");
         let said = make(&["install", "deb", "rpm", &packing], &prefix, Path::new(""));

@@ -1,5 +1,5 @@
-//! `scripts/install-packages` and the Makefile: what is there is not asked for, and what make is told
-//! is not told to the makes below it.
+//! `scripts/install-packages` installs nothing twice, and the Makefile does not pass its variables on to
+//! the makes below it.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -87,7 +87,7 @@ fn a_package_that_is_installed_is_not_installed_again() {
     programs.add("dpkg-query", "echo installed");
     let (said, success) = programs.run("test", cargo.path());
     assert!(!success && !said.contains("install --yes"), "{said}");
-    assert!(said.contains("not found: strace jq "), "{said}");
+    assert!(said.contains("not found: strace jq ("), "{said}");
 }
 
 #[test]

@@ -113,7 +113,10 @@ fn whatever_ends_it_leaves_the_terminal_whole() {
     assert_eq!(status.signal(), Some(libc::SIGQUIT));
     console.assert_left_whole();
 
-    let mut watcher = console.start(&["--view", "commands", "--duration", "1", "--summary"]);
+    let options = ["--view", "commands", "--duration", "1", "--summary"];
+    let mut command = watcher_command(Tracefs::Mounted, &options);
+    console.attach(&mut command);
+    let mut watcher = console.spawn(command);
     // Over and over, so that one falls into this second.
     assert!(wait_until(|| {
         run_to_end(&mut play(&["exit", "3"]));

@@ -1,6 +1,6 @@
 //! The stream of JSON: how it begins and ends, and what each line tells.
 
-use std::fs::{self};
+use std::fs;
 
 use crate::support::account::{Summary, begin_and_end, time_of};
 use crate::support::processes::play;

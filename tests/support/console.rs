@@ -91,11 +91,15 @@ impl Console {
 
     /// The same with a command that begins with [`Self::attach`].
     pub fn run(&self, command: Command) -> Watcher {
-        let stdout = self.theirs.try_clone().expect("a descriptor");
-        let watcher = Watcher::spawn_into(stdout, command);
+        let watcher = self.spawn(command);
         self.wait_for("the live view", |screen| screen.alternate_screen());
         self.wait_for("a status", |screen| screen.contents().contains("showing"));
         watcher
+    }
+
+    /// The same without waiting.
+    pub fn spawn(&self, command: Command) -> Watcher {
+        Watcher::spawn_into(self.theirs.try_clone().expect("a descriptor"), command)
     }
 
     /// The program as a job of a shell, which a line lets go on when it is stopped.

@@ -134,7 +134,7 @@ impl Following {
 /// As a [`crate::support::watcher::Watcher`] does.
 impl Drop for Following {
     fn drop(&mut self) {
-        print_if_failed("a program with a command", &self.stdout(), &self.stderr());
+        print_if_failed("a program with a command", || (self.stdout(), self.stderr()));
     }
 }
 
