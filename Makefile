@@ -65,8 +65,8 @@ rpm: dist ## Make a package for Fedora and its relatives, in target/generate-rpm
 	PATH="$$(packaging/install-tools):$$PATH" cargo generate-rpm --profile $(DIST_PROFILE)
 
 # The tests are built without optimizing, which takes a third of the time, and look at the release program.
-BUILT := KERNEL_AND_USER_MAP='$(abspath $(PROGRAM))'
-TEST := $(BUILT) cargo test --locked $(CARGO_FLAGS)
+BUILT = KERNEL_AND_USER_MAP='$(abspath $(PROGRAM))'
+TEST = $(BUILT) cargo test --locked $(CARGO_FLAGS)
 
 .PHONY: test
 test: all ## Run the unit tests and the tests on the running kernel (as root)
@@ -78,10 +78,11 @@ test-unit: packages ## Run the tests that load no BPF program; no root needed
 	cargo test --locked $(CARGO_FLAGS) --lib --bins --test bad_input --test properties
 
 .PHONY: test-soak
-test-soak: dist ## Run the tests that have a long form in that form, on what packages hold (as root, 12 minutes)
+test-soak: PROGRAM = $(DIST)/kernel_and_user_map
+test-soak: dist ## Run the tests that have a long form in that form, on what packages hold (as root, 15 minutes)
 	@scripts/install-packages test
-	SOAK=1 KERNEL_AND_USER_MAP='$(abspath $(DIST))/kernel_and_user_map' cargo test --locked $(CARGO_FLAGS) \
-		--no-fail-fast --test kernel --test program --test builds --test packaging -- --nocapture --test-threads=1 \
+	SOAK=1 $(TEST) --no-fail-fast --test kernel --test program --test builds --test packaging -- \
+		--nocapture --test-threads=1 \
 		soak:: memory:: edges::a_watch_in_the_middle storms::a_storm_is_read storms::its_memory \
 		strace_and_the_program deb:: rpm::
 

@@ -113,11 +113,11 @@ fn look(pid: u32, cgroups: Option<&Path>) -> Option<Running> {
         },
         program: (!argv.is_empty()).then(|| Program::new(None, argv, size)),
     };
-    // If its pid is another process's by now, some of this may be that one's.
+    // If another process has the pid by now, some of this may belong to that process.
     is_same(pid, process.start_time).then_some(running)
 }
 
-/// Whether no other process has the pid of one that had started then.
+/// Returns whether no other process has the pid of one that started at this time, also if it has ended.
 fn is_same(pid: u32, start_time: u64) -> bool {
     stat(pid).is_none_or(|now| is_same_start(start_time, start_of(&now)))
 }
@@ -256,11 +256,12 @@ mod tests {
         let us = us.expect("we run").process;
         assert!(!is_gone(us));
         assert!(is_gone(ProcessId { start_time: us.start_time + TICK_NS, ..us }));
+        assert!(is_same(us.pid, us.start_time) && !is_same(us.pid, us.start_time + TICK_NS));
 
         let mut child = Command::new("true").spawn().expect("true starts");
         let child_id = ProcessId { pid: child.id(), start_time: us.start_time };
         child.wait().expect("it ends");
-        assert!(is_gone(child_id));
+        assert!(is_gone(child_id) && is_same(child_id.pid, child_id.start_time));
     }
 
     #[test]

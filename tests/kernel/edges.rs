@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::support::account::{
     KINDS, Summary, assert_summary_is_what_was_printed, begin_and_end, children, crowd,
-    print_result, time_of,
+    print_result, time_of, wait_until_it_reports,
 };
 use crate::support::processes::{Running, content, fdinfo, field, play, wait_until};
 use crate::support::program::is_soak;
@@ -263,7 +263,7 @@ fn a_loss_among_many_others_leads_to_no_other_loss() {
     let crowd = crowd(alive, 1);
     let storm = LogStorm::start();
     let watcher = Watcher::start(&["--max-entries", &entries.to_string(), "--period", "0.1"]);
-    thread::sleep(Duration::from_millis(500));
+    wait_for_storm();
     let stopped_at = Timestamp::now().as_nanosecond();
     watcher.stop();
     // At two events each, twice what the map holds.
@@ -271,7 +271,10 @@ fn a_loss_among_many_others_leads_to_no_other_loss() {
     assert!(wait_until(|| forks() >= enough), "the storm stands still");
     watcher.signal(Signal::SIGCONT);
     let continued_at = Timestamp::now().as_nanosecond();
-    thread::sleep(Duration::from_secs(2));
+    // A loss is followed by a scan of /proc, beside which the storm goes on.
+    wait_until_it_reports(|| watcher.stdout());
+    watcher.wait_for_scan();
+    wait_for_storm();
     let log = storm.end();
     let run = watcher.finish();
     drop(crowd);

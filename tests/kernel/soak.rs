@@ -184,7 +184,7 @@ fn all_below_a_command_is_in_the_tree_below_its_starter_while_others_storm_besid
     assert_eq!(below.remove(&0), Some([1, 1]), "the command itself");
     let others: Vec<_> = below.into_values().collect();
     let [[0, parents]] = others[..] else { panic!("below others: {others:?}") };
-    let fewest = if may_miss > 0 { PARENTS - PARENTS / 8 } else { PARENTS }; // as above
+    let fewest = if may_miss > 0 { PARENTS - PARENTS / 8 } else { PARENTS }; // a CPU may skip several
     assert!((fewest..=PARENTS).contains(&parents), "{parents} parents");
     assert_eq!(strangers, 0);
 }

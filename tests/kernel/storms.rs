@@ -77,7 +77,7 @@ fn a_reader_that_hardly_rests_makes_the_kernel_miss_next_to_nothing() {
 #[test]
 fn without_tracefs_the_kernel_misses_no_more_than_with_it() {
     let _machine = own_machine();
-    // Where some may be missed, enough for a bound that one process in a hundred would break.
+    // Where the kernel may miss some, twice as many: then the bound is two events, not one.
     let in_guest = if may_be_missed(1) > 0 { 1000 } else { 500 };
     let processes = here_or_in_guest(20_000, in_guest);
     for tracefs in [Tracefs::Absent, Tracefs::Forbidden] {
